@@ -1,0 +1,1 @@
+"""The contracts: every event that crosses a service's border, declared once, one file per publisher."""
