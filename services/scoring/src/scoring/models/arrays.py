@@ -1,0 +1,33 @@
+"""Arrays of floats, and work on many rows done in pieces that fit the processor's cache, on all cores."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+PIECE = 2048
+
+T = TypeVar("T")
+
+
+def floats(*values: ArrayLike) -> tuple[Floats, ...]:
+    """The values as float arrays of one common, one-dimensional shape."""
+    arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in values))
+    return tuple(np.ascontiguousarray(array) for array in arrays)
+
+
+def in_pieces(work: Callable[[slice], T], rows: int) -> list[T]:
+    """`work` done on slices of the rows; the results in order, so that sums do not depend on the threads."""
+    slices = [slice(start, min(start + PIECE, rows)) for start in range(0, rows, PIECE)]
+    cores = os.cpu_count() or 1
+    if cores == 1 or len(slices) < 4 * cores:
+        return [work(piece) for piece in slices]
+    with ThreadPoolExecutor(cores) as pool:  # numpy lets go of the interpreter's lock inside its loops
+        return list(pool.map(work, slices))

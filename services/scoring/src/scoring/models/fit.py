@@ -1,0 +1,108 @@
+"""Fitting by maximum likelihood or maximum a posteriori, on the logarithms of the parameters.
+
+The prior of every parameter is log-normal with σ = 1, so that on the logarithms it is a normal density and
+the mode does not depend on the unit of time or money. Small deployments lean on it, large ones outvote it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from scipy import optimize
+
+from .arrays import Floats
+
+PRIOR_SIGMA = 1.0
+ENOUGH_REPEAT_BUYERS = 50
+_REACH = 12.0  # parameters stay within e^±12 of the start: finite where the likelihood has no peak
+
+Params = TypeVar("Params")
+LogLikelihood = Callable[[Floats], tuple[float, Floats]]
+"""Takes the logarithms of the parameters; returns ln L of all customers and its gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit(Generic[Params]):
+    """A fitted model. `log_likelihood` is without the prior; `prior_driven`: the data alone are too few."""
+
+    params: Params
+    standard_errors: Mapping[str, float]  # NaN where the data do not determine the parameter
+    log_likelihood: float
+    n: int
+    repeat_buyers: int
+    prior_driven: bool
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """Where the posterior is highest, in logarithms, with the covariance there."""
+
+    at: Floats
+    covariance: Floats
+    log_likelihood: float
+    converged: bool
+
+    def standard_errors(self, names: Sequence[str]) -> dict[str, float]:
+        """Of the parameters themselves, by the delta method: sd(θ) = θ·sd(ln θ)."""
+        spread = np.exp(self.at) * _root(np.diag(self.covariance))
+        return {name: float(value) for name, value in zip(names, spread, strict=True)}
+
+
+def climb(
+    log_likelihood: LogLikelihood, starts: Sequence[Floats], *, centre: Floats | None, weight: float
+) -> Peak:
+    """The highest peak reached from the starts. `centre`: the prior's medians in logarithms, None: no prior.
+
+    `weight` is the number of customers; it only scales the search.
+    """
+    scale = max(weight, 1.0)
+
+    def cost(at: Floats) -> tuple[float, Floats]:
+        value, gradient = log_likelihood(at)
+        if centre is not None:
+            pull = (at - centre) / PRIOR_SIGMA
+            value -= float(pull @ pull) / 2
+            gradient = gradient - pull / PRIOR_SIGMA
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return 1e10, np.zeros_like(at)
+        return -value / scale, -gradient / scale
+
+    best = None
+    for start in starts:
+        found = optimize.minimize(
+            cost, start, jac=True, method="L-BFGS-B", bounds=[(at - _REACH, at + _REACH) for at in starts[0]],
+            options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7, "maxls": 40},
+        )  # fmt: skip
+        if best is None or found.fun < best.fun - 1e-12:
+            best = found
+    assert best is not None, "at least one start"
+    at = np.asarray(best.x, dtype=np.float64)
+    hessian = curvature(lambda where: cost(where)[1], at) * scale
+    flat = float(np.abs(best.jac).max()) < 1e-4
+    return Peak(at, covariance(hessian), log_likelihood(at)[0], bool(best.success) or flat)
+
+
+def curvature(gradient: Callable[[Floats], Floats], at: Floats, step: float = 1e-4) -> Floats:
+    """The Hessian from differences of an exact gradient, symmetric."""
+    rows = []
+    for j in range(len(at)):
+        move = np.zeros_like(at)
+        move[j] = step
+        rows.append((gradient(at + move) - gradient(at - move)) / (2 * step))
+    hessian = np.array(rows)
+    return np.asarray((hessian + hessian.T) / 2)
+
+
+def covariance(hessian: Floats) -> Floats:
+    """The inverse of the negative log posterior's Hessian; NaN where it is not positive definite."""
+    try:
+        np.linalg.cholesky(hessian)
+        return np.asarray(np.linalg.inv(hessian))
+    except np.linalg.LinAlgError:
+        return np.full_like(hessian, np.nan)
+
+
+def _root(variances: Floats) -> Floats:
+    return np.sqrt(np.where(variances >= 0, variances, np.nan))
