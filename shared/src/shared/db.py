@@ -81,7 +81,7 @@ def sql(statement: ClauseElement) -> str:
 
     Bind parameters become $1, $2 … in the order in which they first appear.
     """
-    return str(statement.compile(dialect=asyncpg_dialect(paramstyle="numeric_dollar")))
+    return str(statement.compile(dialect=asyncpg_dialect(paramstyle="numeric_dollar")))  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped
 
 
 def row(table: type[Row], record: Mapping[str, Any]) -> Row:

@@ -30,7 +30,7 @@ class CustomerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @declare("customer.customer_created.v1", topic="patron.customer", key="customer_id")
-class CustomerCreated(Event):
+class CustomerCreated(Event, frozen=True, kw_only=True):
     """A customer's file was opened."""
 
     customer_id: UUID
@@ -38,7 +38,7 @@ class CustomerCreated(Event):
 
 
 @declare("customer.customer_changed.v1", topic="patron.customer", key="customer_id")
-class CustomerChanged(Event):
+class CustomerChanged(Event, frozen=True, kw_only=True):
     """A customer's file was changed; `changed` names the fields, personal ones included, never values."""
 
     customer_id: UUID

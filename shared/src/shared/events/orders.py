@@ -29,7 +29,7 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @declare("orders.product_added.v1", topic="patron.orders.reference", key="product_id")
-class ProductAdded(Event):
+class ProductAdded(Event, frozen=True, kw_only=True):
     """A product can be ordered."""
 
     product_id: UUID
@@ -61,7 +61,7 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @declare("orders.order_placed.v1", topic="patron.orders", key="customer_id")
-class OrderPlaced(Event):
+class OrderPlaced(Event, frozen=True, kw_only=True):
     """A customer bought: the purchase counts from now on."""
 
     customer_id: UUID
@@ -69,7 +69,7 @@ class OrderPlaced(Event):
 
 
 @declare("orders.order_completed.v1", topic="patron.orders", key="customer_id")
-class OrderCompleted(Event):
+class OrderCompleted(Event, frozen=True, kw_only=True):
     """Everything ordered was handed over."""
 
     customer_id: UUID
@@ -78,7 +78,7 @@ class OrderCompleted(Event):
 
 
 @declare("orders.order_cancelled.v1", topic="patron.orders", key="customer_id")
-class OrderCancelled(Event):
+class OrderCancelled(Event, frozen=True, kw_only=True):
     """The purchase counts no longer, as if it had not been."""
 
     customer_id: UUID
@@ -106,7 +106,7 @@ class ReceiptState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @declare("orders.receipt_recorded.v1", topic="patron.orders", key="customer_id")
-class ReceiptRecorded(Event):
+class ReceiptRecorded(Event, frozen=True, kw_only=True):
     """Money came in from a customer."""
 
     customer_id: UUID

@@ -10,7 +10,7 @@ Band = Literal["low", "medium", "high", "critical"]
 
 
 @declare("scoring.churn_band_changed.v1", topic="patron.scoring", key="customer_id")
-class ChurnBandChanged(Event):
+class ChurnBandChanged(Event, frozen=True, kw_only=True):
     """A customer's churn risk crossed into another band, by an event or by time alone."""
 
     customer_id: UUID
@@ -25,7 +25,7 @@ class ChurnBandChanged(Event):
 
 
 @declare("scoring.model_fitted.v1", topic="patron.scoring.reference", key="model")
-class ModelFitted(Event):
+class ModelFitted(Event, frozen=True, kw_only=True):
     """A purchase model was fitted and is served from now on."""
 
     model: str

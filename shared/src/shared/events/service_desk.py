@@ -36,7 +36,7 @@ class TicketState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @declare("service_desk.ticket_opened.v1", topic="patron.service_desk", key="customer_id")
-class TicketOpened(Event):
+class TicketOpened(Event, frozen=True, kw_only=True):
     """A customer was heard: a complaint, a question, praise."""
 
     customer_id: UUID
@@ -44,7 +44,7 @@ class TicketOpened(Event):
 
 
 @declare("service_desk.ticket_resolved.v1", topic="patron.service_desk", key="customer_id")
-class TicketResolved(Event):
+class TicketResolved(Event, frozen=True, kw_only=True):
     """The desk is done: the customer was won back (`recovered`), or not (`mishandled`)."""
 
     customer_id: UUID
@@ -52,7 +52,7 @@ class TicketResolved(Event):
 
 
 @declare("service_desk.ticket_reopened.v1", topic="patron.service_desk", key="customer_id")
-class TicketReopened(Event):
+class TicketReopened(Event, frozen=True, kw_only=True):
     """It was not solved after all."""
 
     customer_id: UUID

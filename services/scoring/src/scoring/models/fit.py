@@ -5,19 +5,23 @@ the mode does not depend on the unit of time or money. Small deployments lean on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from scipy import optimize
 
 from .arrays import Floats
+from .rfm import MANY_ROWS, Rows
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PRIOR_SIGMA = 1.0
 ENOUGH_REPEAT_BUYERS = 50
 _REACH = 12.0  # parameters stay within e^±12 of the start: finite where the likelihood has no peak
 
-Params = TypeVar("Params")
+Params = TypeVar("Params", bound="DataclassInstance")
 LogLikelihood = Callable[[Floats], tuple[float, Floats]]
 """Takes the logarithms of the parameters; returns ln L of all customers and its gradient."""
 
@@ -33,6 +37,44 @@ class Fit(Generic[Params]):
     repeat_buyers: int
     prior_driven: bool
     converged: bool
+
+
+def fit_rows(
+    kind: type[Params],
+    log_likelihood: Callable[[Floats, Rows], tuple[float, Floats]],
+    rows: Rows,
+    *,
+    prior: Params,
+    use_prior: bool,
+    other_start: Sequence[float],
+) -> Fit[Params]:
+    """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood.
+
+    The search begins at the prior's medians; without the prior a second one begins e^`other_start` away. Where
+    rows are very many, it begins at the fit to a regular sample of them.
+    """
+    rows = rows.for_fitting()
+    centre = logs(prior)
+    starts = [centre] if use_prior else [centre, centre + np.asarray(other_start)]
+    every = len(rows.x) // (MANY_ROWS // 10)
+    if every > 1:
+        sample = rows.every(every)
+        starts = [climb(lambda at: log_likelihood(at, sample), starts, centre if use_prior else None, sample.customers).at]
+    peak = climb(lambda at: log_likelihood(at, rows), starts, centre if use_prior else None, rows.customers)
+    return Fit(
+        params=kind(*(float(value) for value in np.exp(peak.at))),
+        standard_errors=peak.standard_errors([field.name for field in fields(kind)]),
+        log_likelihood=peak.log_likelihood,
+        n=round(rows.customers),
+        repeat_buyers=round(rows.repeat_buyers),
+        prior_driven=use_prior and rows.repeat_buyers < ENOUGH_REPEAT_BUYERS,
+        converged=peak.converged,
+    )
+
+
+def logs(params: Params) -> Floats:
+    """The logarithms of the parameters, in the order of their names."""
+    return np.log(np.array(astuple(params), dtype=np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +93,7 @@ class Peak:
 
 
 def climb(
-    log_likelihood: LogLikelihood, starts: Sequence[Floats], *, centre: Floats | None, weight: float
+    log_likelihood: LogLikelihood, starts: Sequence[Floats], centre: Floats | None, weight: float
 ) -> Peak:
     """The highest peak reached from the starts. `centre`: the prior's medians in logarithms, None: no prior.
 

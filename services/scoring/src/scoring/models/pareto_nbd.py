@@ -10,7 +10,7 @@ the posterior odds of being dead are I, P(alive) = 1/(1+I), and the likelihood i
     ln L = lnΓ(r+x) − lnΓ(r) + r·ln α − (r+x)·ln(α+T) + s·[ln β − ln(β+T)] + ln(1+I).
 """
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ from scipy import special
 
 from . import integral
 from .arrays import Floats, floats, in_pieces
-from .fit import ENOUGH_REPEAT_BUYERS, Fit, climb
+from .fit import Fit, fit_rows
 from .rfm import Rows
 
 
@@ -37,8 +37,7 @@ class Params:
 
 
 PUBLISHED = Params(r=0.553, alpha=10.578, s=0.606, beta=11.669)
-"""CDNOW (Fader, Hardie and Lee 2005), where the time between purchases was PUBLISHED_GAP weeks."""
-PUBLISHED_GAP = 4.878
+"""CDNOW (Fader, Hardie and Lee 2005)."""
 
 
 def log_likelihood(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
@@ -149,28 +148,13 @@ def _piece(params: Params, rows: Rows, piece: slice) -> Floats:
 
 def prior(rows: Rows) -> Params:
     """The published values, with α and β in units of these customers' median time between purchases."""
-    unit = (rows.time_between_purchases() or PUBLISHED_GAP) / PUBLISHED_GAP
+    unit = rows.pace()
     return Params(PUBLISHED.r, PUBLISHED.alpha * unit, PUBLISHED.s, PUBLISHED.beta * unit)
 
 
 def fit(rows: Rows, *, use_prior: bool = True) -> Fit[Params]:
     """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood."""
-    rows = rows.for_fitting()
-    centre = np.log(astuple(prior(rows)))
-    starts = [centre] if use_prior else [centre, centre + np.array([0.7, 0.7, -0.7, 0.7])]
-    peak = climb(
-        lambda logs: log_likelihood_with_gradient(logs, rows),
-        starts,
-        centre=centre if use_prior else None,
-        weight=rows.customers,
-    )
-    names = [field.name for field in fields(Params)]
-    return Fit(
-        params=Params(*(float(value) for value in np.exp(peak.at))),
-        standard_errors=peak.standard_errors(names),
-        log_likelihood=peak.log_likelihood,
-        n=round(rows.customers),
-        repeat_buyers=round(rows.repeat_buyers),
-        prior_driven=use_prior and rows.repeat_buyers < ENOUGH_REPEAT_BUYERS,
-        converged=peak.converged,
-    )
+    return fit_rows(
+        Params, log_likelihood_with_gradient, rows,
+        prior=prior(rows), use_prior=use_prior, other_start=(0.7, 0.7, -0.7, 0.7),
+    )  # fmt: skip

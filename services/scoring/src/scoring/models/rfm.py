@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arrays import Floats, floats
 
 DAY = 1 / 7  # in weeks
+CDNOW_GAP = 4.878  # weeks between purchases, the median in the CDNOW sample until 1997-09-30
 MANY_ROWS = 100_000
 
 
@@ -71,6 +72,17 @@ class Rows:
         """
         distinct = self.collapsed()
         return distinct if len(distinct.x) <= MANY_ROWS else distinct.collapsed(DAY)
+
+    def every(self, step: int) -> "Rows":
+        """Each `step`-th row: a regular sample."""
+        return Rows(self.x[::step], self.t_x[::step], self.T[::step], self.weight[::step])
+
+    def pace(self) -> float:
+        """The time between purchases in units of CDNOW's; 1 where nobody bought twice.
+
+        The unit of time in which the values published for CDNOW become a prior for these customers.
+        """
+        return (self.time_between_purchases() or CDNOW_GAP) / CDNOW_GAP
 
     def time_between_purchases(self) -> float | None:
         """The median time between purchases in weeks; None where nobody bought twice.

@@ -1,0 +1,151 @@
+"""Patron on one machine: python -m stack run | up | backing | token | clean."""
+
+import argparse
+import asyncio
+import importlib
+import importlib.util
+import logging
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Coroutine
+from uuid import UUID
+
+from rich.console import Console
+
+import stack
+from stack import postgres, supervisor
+from stack.local import LOCAL, only_one
+from stack.trouble import Trouble
+
+ROLES = [
+    "administrator",
+    "manager",
+    "sales",
+    "marketing",
+    "finance",
+    "agent",
+    "engineer",
+    "analyst",
+    "service",
+    "customer",
+]
+STOPPED_BY_SIGNAL = 128
+
+
+def main() -> int:
+    """Do one command; troubles are told in a paragraph, not in a traceback."""
+    options = _parser().parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it reaches us as exceptions
+    try:
+        return int(options.do(options) or 0)
+    except Trouble as trouble:
+        Console(stderr=True).print(
+            f"\n{trouble}\n", style="bold red", markup=False, highlight=False, soft_wrap=True
+        )
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    return _until_stopped(supervisor.run(LOCAL, offset=_offset(), console=Console(), then=_demo))
+
+
+def _up(options: argparse.Namespace) -> int:
+    return _until_stopped(supervisor.run(LOCAL, offset=_offset(), console=Console(), then=_addresses))
+
+
+def _backing(options: argparse.Namespace) -> int:
+    return _until_stopped(
+        supervisor.run_backing(LOCAL, offset=_offset(), console=Console(stderr=True), then=_exports)
+    )
+
+
+def _token(options: argparse.Namespace) -> None:
+    from shared.web import tokens
+
+    keys = stack.keys_of(LOCAL)
+    subject = options.sub or f"local-{options.role}"
+    print(tokens.mint(keys, role=options.role, sub=subject, customer_id=options.customer_id, ttl=options.ttl))
+
+
+def _clean(options: argparse.Namespace) -> None:
+    if LOCAL.exists():
+        with only_one(LOCAL):
+            postgres.remove(LOCAL)
+            shutil.rmtree(LOCAL)
+
+
+async def _demo(running: supervisor.Running) -> None:
+    if importlib.util.find_spec("stack.demo") is None:
+        await _addresses(running)
+        return
+    await importlib.import_module("stack.demo").main(running)
+
+
+async def _addresses(running: supervisor.Running) -> None:
+    for name, url in running.urls.items():
+        running.console.print(f"{name:<13} {url}/docs", style="bold", highlight=False)
+    running.console.print("A token: make token ROLE=manager. Ctrl-C stops everything.", highlight=False)
+
+
+async def _exports(servers: stack.Backing) -> None:
+    for name, value in servers.variables().items():
+        print(f"export {name}={shlex.quote(value)}", flush=True)
+
+
+def _until_stopped(work: Coroutine[object, object, None]) -> int:
+    """Run until Ctrl-C or a signal ends it, in order; a second one does not wait for that."""
+    received: list[int] = []
+
+    async def whole() -> None:
+        task = asyncio.ensure_future(work)
+
+        def stop(number: int) -> None:
+            if received:
+                os._exit(STOPPED_BY_SIGNAL + number)  # the kernel ends our children
+            received.append(number)
+            print("\nstopping (once more to not wait)", file=sys.stderr, flush=True)
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
+        await task
+
+    try:
+        asyncio.run(whole())
+    except asyncio.CancelledError:
+        return 0
+    return 0
+
+
+def _offset() -> int:
+    text = os.environ.get("PORT_OFFSET") or "0"
+    if not text.isdigit() or int(text) > 40000:
+        raise Trouble(
+            f"PORT_OFFSET is {text!r}; it should be a whole number such as 100, added to all of Patron's ports."
+        )
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    commands.add_parser("run", help="everything, with the demonstration").set_defaults(do=_run)
+    commands.add_parser("up", help="everything, without the demonstration").set_defaults(do=_up)
+    commands.add_parser("backing", help="PostgreSQL and Kafka alone; prints exports").set_defaults(
+        do=_backing
+    )
+    commands.add_parser("clean", help="remove the data of earlier runs").set_defaults(do=_clean)
+    token = commands.add_parser("token", help="a token for the local services")
+    token.add_argument("--role", choices=ROLES, default="manager")
+    token.add_argument("--sub", help="who the token says you are")
+    token.add_argument("--customer-id", type=UUID, help="for the role customer")
+    token.add_argument("--ttl", type=int, default=12 * 3600, help="seconds it is valid (%(default)s)")
+    token.set_defaults(do=_token)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""BG/NBD: customers may stop for ever after any repeat purchase, each with their own probability.
+
+Purchase rate λ ~ Gamma(r, α) per week, dropout probability p ~ Beta(a, b). Fader, Hardie and Lee 2005, "Counting
+Your Customers the Easy Way". A challenger only: one who bought once is alive with certainty, however long ago.
+
+With c chances to stop so far (here the x repeat purchases; in MBG/NBD the first purchase is one as well) the
+posterior odds of being dead are D = a/(b+c−1) · ((α+T)/(α+t_x))^{r+x}, zero at c = 0; P(alive) = 1/(1+D);
+
+    ln L = lnΓ(r+x) − lnΓ(r) + r·ln α − (r+x)·ln(α+T) + ln B(a, b+c) − ln B(a, b) + ln(1+D).
+"""
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from .arrays import Floats, floats, in_pieces
+from .fit import Fit, fit_rows
+from .rfm import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Shape and rate of the purchase rates (r, α), and the Beta of the dropout probabilities (a, b)."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+
+    def __post_init__(self) -> None:
+        if not all(0 < value < np.inf for value in astuple(self)):
+            raise ValueError(f"parameters of BG/NBD are positive and finite: {self}")
+
+
+PUBLISHED = Params(r=0.243, alpha=4.414, a=0.793, b=2.426)
+"""CDNOW (Fader, Hardie and Lee 2005)."""
+
+
+def log_likelihood(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
+    """ln L of each row."""
+    x, t_x, T = floats(x, t_x, T)
+    return log_likelihood_after(params, x, t_x, T, chances=x)
+
+
+def p_alive(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
+    """P(the customer will still buy | x, t_x, T) = 1/(1+D)."""
+    x, t_x, T = floats(x, t_x, T)
+    return np.asarray(special.expit(-log_odds_dead(params, x, t_x, T, chances=x)))
+
+
+def expected_purchases(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, t: ArrayLike) -> Floats:
+    """E[Y(t)]: purchases expected in the t weeks after T."""
+    x, t_x, T, t = floats(x, t_x, T, t)
+    return np.asarray(p_alive(params, x, t_x, T) * purchases_if_alive(params, x, T, t, chances=x))
+
+
+def p_no_purchase(params: Params, x: ArrayLike, T: ArrayLike, t: ArrayLike) -> Floats:
+    """P₀(t) = ((α+T)/(α+T+t))^{r+x}: no purchase in the t weeks after T of a customer alive at T."""
+    x, T, t = floats(x, T, t)
+    return np.exp(-(params.r + x) * np.log1p(t / (params.alpha + T)))
+
+
+def churn(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: ArrayLike) -> Floats:
+    """1 − P(alive)·(1 − P₀(H)): the probability that nothing is bought in the `horizon` weeks after T."""
+    return np.asarray(1 - p_alive(params, x, t_x, T) * (1 - p_no_purchase(params, x, T, horizon)))
+
+
+def prior(rows: Rows) -> Params:
+    """The published values, with α in units of these customers' median time between purchases."""
+    return Params(PUBLISHED.r, PUBLISHED.alpha * rows.pace(), PUBLISHED.a, PUBLISHED.b)
+
+
+def fit(rows: Rows, *, use_prior: bool = True) -> Fit[Params]:
+    """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood."""
+    return fit_rows(
+        Params, log_likelihood_with_gradient, rows,
+        prior=prior(rows), use_prior=use_prior, other_start=(0.7, 0.7, -0.7, 0.7),
+    )  # fmt: skip
+
+
+def log_likelihood_with_gradient(logs: Floats, rows: Rows, first_chances: int = 0) -> tuple[float, Floats]:
+    """Σ weight·ln L and its gradient in (ln r, ln α, ln a, ln b); chances = x + `first_chances`."""
+    params = Params(*(float(value) for value in np.exp(logs)))
+    found = in_pieces(lambda piece: _piece(params, rows, piece, first_chances), len(rows.x))
+    total = np.sum(found, axis=0) if found else np.zeros(5)
+    return float(total[0]), total[1:] * np.array(astuple(params))
+
+
+def log_odds_dead(params: Params, x: Floats, t_x: Floats, T: Floats, *, chances: Floats) -> Floats:
+    """ln D; −∞ for those who had no chance to stop."""
+    r, alpha, a, b = astuple(params)
+    had = chances > 0
+    odds = np.log(a) - np.log(np.where(had, b + chances - 1, 1.0))
+    return np.where(had, odds + (r + x) * np.log1p((T - t_x) / (alpha + t_x)), -np.inf)
+
+
+def log_likelihood_after(params: Params, x: Floats, t_x: Floats, T: Floats, *, chances: Floats) -> Floats:
+    """ln L of each row after so many chances to stop."""
+    r, alpha, a, b = astuple(params)
+    return np.asarray(
+        special.gammaln(r + x)
+        - special.gammaln(r)
+        - r * np.log1p(T / alpha)
+        - x * np.log(alpha + T)
+        + special.betaln(a, b + chances)
+        - special.betaln(a, b)
+        + np.logaddexp(0, log_odds_dead(params, x, t_x, T, chances=chances))
+    )
+
+
+def purchases_if_alive(params: Params, x: Floats, T: Floats, t: Floats, *, chances: Floats) -> Floats:
+    """E[Y(t)] of a customer alive at T, with z = t/(α+T+t) and C = a+b+c−1:
+
+    C/(a−1) · [1 − (1−z)^{a−1}·₂F₁(C−r−x, a−1; C; z)], the published form after Euler's transformation, which
+    keeps it finite for x in the hundreds. At a = 1, the mean of the values on both sides.
+    """
+    r, alpha, a, b = astuple(params)
+    if abs(a - 1) < 1e-5:
+        sides = [Params(r, alpha, 1 + side, b) for side in (-2e-5, 2e-5)]
+        low, high = (purchases_if_alive(side, x, T, t, chances=chances) for side in sides)
+        return (low + high) / 2
+    z, c = t / (alpha + T + t), a + b + chances - 1
+    left = np.exp((a - 1) * np.log1p(-z)) * special.hyp2f1(c - r - x, a - 1, c, z)
+    return np.asarray(np.maximum(c / (a - 1) * (1 - left), 0.0))
+
+
+def _piece(params: Params, rows: Rows, piece: slice, first_chances: int) -> Floats:
+    """ln L and ∂/∂(r, α, a, b) summed over a piece of the rows."""
+    r, alpha, a, b = astuple(params)
+    x, t_x, T, weight = rows.x[piece], rows.t_x[piece], rows.T[piece], rows.weight[piece]
+    k, chances = r + x, x + first_chances
+    dead = special.expit(log_odds_dead(params, x, t_x, T, chances=chances))
+    d_r = special.psi(k) - special.psi(r) - np.log1p(T / alpha) + dead * np.log1p((T - t_x) / (alpha + t_x))
+    d_alpha = r / alpha - k / (alpha + T) + dead * k * (1 / (alpha + T) - 1 / (alpha + t_x))
+    both = special.psi(a + b) - special.psi(a + b + chances)
+    d_a = both + dead / a
+    d_b = both + special.psi(b + chances) - special.psi(b)
+    d_b -= dead / np.where(chances > 0, b + chances - 1, 1.0)
+    value = log_likelihood_after(params, x, t_x, T, chances=chances)
+    return np.array([weight @ part for part in (value, d_r, d_alpha, d_a, d_b)])

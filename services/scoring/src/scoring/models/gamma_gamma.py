@@ -1,0 +1,116 @@
+"""Gamma-Gamma: what a customer spends per purchase, whose true mean differs from customer to customer.
+
+Amounts z ~ Gamma(p, ν), ν ~ Gamma(q, γ), independent of how often they buy. Fader and Hardie 2013, "The
+Gamma-Gamma Model of Monetary Value". With x repeat purchases of mean m̄,
+
+    ln L = lnΓ(px+q) − lnΓ(px) − lnΓ(q) + q·ln γ + (px−1)·ln m̄ + px·ln x − (px+q)·ln(γ + x·m̄),
+    E[M] = p·(γ + x·m̄)/(px + q − 1), which at x = 0 is the mean of everybody, p·γ/(q−1).
+"""
+
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from .arrays import Floats, floats, in_pieces
+from .fit import ENOUGH_REPEAT_BUYERS, Fit, climb, logs
+
+_SMALLEST_Q = 1.01
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Shape of the amounts (p), shape and rate of what differs between customers (q, γ); γ in money."""
+
+    p: float
+    q: float
+    gamma: float
+
+    def __post_init__(self) -> None:
+        if not all(0 < value < np.inf for value in astuple(self)):
+            raise ValueError(f"parameters of Gamma-Gamma are positive and finite: {self}")
+
+
+PUBLISHED = Params(p=6.25, q=3.74, gamma=15.44)
+"""CDNOW in US dollars (Fader and Hardie 2013), where the median of the mean amounts was PUBLISHED_AMOUNT."""
+PUBLISHED_AMOUNT = 28.28
+
+
+def log_likelihood(params: Params, x: ArrayLike, mean_amount: ArrayLike) -> Floats:
+    """ln L of each customer's mean amount over x > 0 repeat purchases."""
+    x, m = floats(x, mean_amount)
+    p, q, gamma = astuple(params)
+    return np.asarray(
+        special.gammaln(p * x + q)
+        - special.gammaln(p * x)
+        - special.gammaln(q)
+        - q * np.log1p(x * m / gamma)
+        + p * x * np.log(x * m / (gamma + x * m))
+        - np.log(m)
+    )
+
+
+def expected_amount(params: Params, x: ArrayLike, mean_amount: ArrayLike) -> Floats:
+    """E[M]: the mean amount of a customer's purchases to come; finite for q > 1, as `fit` makes it.
+
+    `mean_amount` is over the x repeat purchases, and not read where x = 0.
+    """
+    x, m = floats(x, mean_amount)
+    p, q, gamma = astuple(params)
+    spent = np.where(x > 0, x * np.maximum(m, 0.0), 0.0)
+    return np.asarray(p * (gamma + spent) / np.maximum(p * x + q - 1, _SMALLEST_Q - 1))
+
+
+def prior(mean_amount: ArrayLike) -> Params:
+    """The published values, with γ in units of these customers' median amount."""
+    (m,) = floats(mean_amount)
+    unit = float(np.median(m)) / PUBLISHED_AMOUNT if m.size else 1.0
+    return Params(PUBLISHED.p, PUBLISHED.q, PUBLISHED.gamma * unit)
+
+
+def fit(x: ArrayLike, mean_amount: ArrayLike, *, use_prior: bool = True) -> Fit[Params]:
+    """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood.
+
+    Customers without a repeat purchase, or whose repeat purchases were worth nothing, tell nothing and are left
+    out: n counts the others. q ≤ 1, where the mean of everybody would be infinite, becomes 1.01.
+    """
+    x, m = floats(x, mean_amount)
+    if not (np.isfinite(x).all() and np.isfinite(m).all()):
+        raise ValueError("x and mean_amount are finite")
+    told = (x > 0) & (m > 0)
+    x, m = x[told], m[told]
+    middle = prior(m)
+    centre = logs(middle)
+    starts = [centre] if use_prior else [centre, centre + np.array([-1.0, 0.3, 1.0])]
+    peak = climb(
+        lambda at: log_likelihood_with_gradient(at, x, m), starts, centre if use_prior else None, float(len(x))
+    )
+    p, q, gamma = (float(value) for value in np.exp(peak.at))
+    return Fit(
+        params=Params(p, max(q, _SMALLEST_Q), gamma),
+        standard_errors=peak.standard_errors([field.name for field in fields(Params)]),
+        log_likelihood=peak.log_likelihood,
+        n=len(x),
+        repeat_buyers=len(x),
+        prior_driven=use_prior and len(x) < ENOUGH_REPEAT_BUYERS,
+        converged=peak.converged,
+    )
+
+
+def log_likelihood_with_gradient(at: Floats, x: Floats, mean_amount: Floats) -> tuple[float, Floats]:
+    """Σ ln L and its gradient in (ln p, ln q, ln γ)."""
+    params = Params(*(float(value) for value in np.exp(at)))
+    found = in_pieces(lambda piece: _piece(params, x[piece], mean_amount[piece]), len(x))
+    total = np.sum(found, axis=0) if found else np.zeros(4)
+    return float(total[0]), total[1:] * np.array(astuple(params))
+
+
+def _piece(params: Params, x: Floats, m: Floats) -> Floats:
+    p, q, gamma = astuple(params)
+    spent = x * m
+    both = special.psi(p * x + q)
+    d_p = x * (both - special.psi(p * x) + np.log(spent / (gamma + spent)))
+    d_q = both - special.psi(q) - np.log1p(spent / gamma)
+    d_gamma = q / gamma - (p * x + q) / (gamma + spent)
+    return np.array([part.sum() for part in (log_likelihood(params, x, m), d_p, d_q, d_gamma)])

@@ -1,0 +1,267 @@
+"""In: records from Kafka, taken in together with their offset, so that nothing counts twice or never."""
+
+import asyncio
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from prometheus_client import Gauge
+
+from shared.bus.inbox import Handlers, Inbox, Incoming
+from shared.bus.retry import Backoff, is_transient
+from shared.db import Database, Tx
+
+log = structlog.get_logger()
+
+BATCH = 1000
+
+_lag = Gauge("patron_consumer_lag", "Records behind the end of the log", ["topic", "partition"])
+_stopped = Gauge("patron_consumer_stopped", "1 when a changed log stopped the consumer: see the log")
+
+_CLAIM = """
+INSERT INTO consumer_offset (group_id, topic, partition, next_offset, epoch, owner)
+SELECT $1, topic, partition, start, 1, $2 FROM unnest($3::text[], $4::int[], $5::bigint[]) AS n (topic, partition, start)
+ON CONFLICT (group_id, topic, partition) DO UPDATE SET epoch = consumer_offset.epoch + 1, owner = excluded.owner
+RETURNING topic, partition, next_offset, epoch, fingerprint
+"""
+_COMPARE_AND_SET = """
+UPDATE consumer_offset o SET next_offset = n.next_offset, fingerprint = n.fingerprint
+FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+    AS n (topic, partition, epoch, expected, next_offset, fingerprint)
+WHERE o.group_id = $1 AND o.topic = n.topic AND o.partition = n.partition
+  AND o.epoch = n.epoch AND o.next_offset = n.expected
+RETURNING o.topic, o.partition
+"""
+
+
+class LogChangedError(Exception):
+    """The log is not the one that was read before: truncated or recreated. Somebody must decide."""
+
+
+class FencedError(Exception):
+    """Other processes have claimed some of the partitions since."""
+
+    def __init__(self, partitions: set[TopicPartition]) -> None:
+        super().__init__(", ".join(f"{p.topic}/{p.partition}" for p in sorted(partitions)))
+        self.partitions = partitions
+
+
+@dataclass(slots=True)
+class _Claim:
+    """A partition this process reads: under which epoch, what is next, and what it remembers of before."""
+
+    epoch: int
+    next_offset: int
+    remembered: str | None
+    """Fingerprint of the record before `next_offset`, until it was compared with the log's."""
+
+
+class Consumer:
+    """Consumes for one service: every topic that its handlers name, in one consumer group."""
+
+    def __init__(self, db: Database, bootstrap_servers: str, group: str, handlers: Handlers) -> None:
+        self._db = db
+        self._bootstrap = bootstrap_servers
+        self._group = group
+        self.inbox = Inbox(handlers)
+        self.owner = str(uuid4())
+        self._claims: dict[TopicPartition, _Claim] = {}
+
+    async def run(self) -> None:
+        """Consume until cancelled. Trouble passes by waiting; a changed log stops it with an alert."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._consume(backoff)
+            except LogChangedError as problem:
+                _stopped.set(1)
+                log.critical(
+                    "consumer stopped", problem=str(problem), then="see docs/operations.md, 'A changed log'"
+                )
+                return
+            except Exception as problem:
+                log.warning("consumer starts over", problem=repr(problem), expected=is_transient(problem))
+                await backoff.wait()
+
+    async def _consume(self, backoff: Backoff) -> None:
+        self._claims.clear()
+        kafka = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=15_000,
+            rebalance_timeout_ms=60_000,
+            max_poll_records=BATCH,
+            fetch_max_wait_ms=50,
+            max_partition_fetch_bytes=2_097_152,
+        )
+        assignment = _Assignment(self, kafka)
+        kafka.subscribe(self.inbox.topics, listener=assignment)
+        try:
+            await kafka.start()
+            while True:
+                try:
+                    found = await kafka.getmany(timeout_ms=200, max_records=BATCH)
+                except (OffsetOutOfRangeError, NoOffsetForPartitionError) as problem:
+                    raise assignment.log_changed or LogChangedError(repr(problem)) from problem
+                if assignment.log_changed is not None:
+                    raise assignment.log_changed
+                records = {p: r for p, r in found.items() if p in self._claims and r}
+                if records:
+                    await self._take_in_until_it_works(kafka, records)
+                    backoff.reset()
+        finally:
+            try:
+                await asyncio.wait_for(kafka.stop(), timeout=5)
+            except (KafkaError, OSError, TimeoutError) as problem:
+                log.warning("consumer closed badly", problem=str(problem))
+
+    async def claim(self, kafka: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
+        """Take partitions over: raise their epoch, so that the owner before is fenced; seek to the truth."""
+        if not assigned:
+            return
+        starts = await kafka.beginning_offsets(list(assigned))
+        ends = await kafka.end_offsets(list(assigned))
+        ordered = sorted(assigned)
+        async with self._db.tx() as tx:
+            records = await tx.fetch(
+                _CLAIM, self._group, self.owner,
+                [p.topic for p in ordered], [p.partition for p in ordered], [starts[p] for p in ordered],
+            )  # fmt: skip
+        for r in records:
+            partition = TopicPartition(r["topic"], r["partition"])
+            next_offset, remembered = r["next_offset"], r["fingerprint"]
+            if not starts[partition] <= next_offset <= ends[partition]:
+                raise LogChangedError(
+                    f"{partition.topic}/{partition.partition} holds offsets {starts[partition]} to"
+                    f" {ends[partition]}, the next to be read is {next_offset}"
+                )
+            # The record before ours is read again, to see that it is still the one we remember.
+            look_back = remembered is not None and next_offset > starts[partition]
+            self._claims[partition] = _Claim(r["epoch"], next_offset, remembered if look_back else None)
+            kafka.seek(partition, next_offset - 1 if look_back else next_offset)
+
+    def let_go(self, partitions: set[TopicPartition]) -> None:
+        """These partitions are another process's now."""
+        for partition in partitions:
+            self._claims.pop(partition, None)
+
+    async def _take_in_until_it_works(
+        self, kafka: AIOKafkaConsumer, found: Mapping[TopicPartition, Sequence[ConsumerRecord]]
+    ) -> None:
+        records = {p: self._new(p, r) for p, r in found.items()}
+        incomings = {p: [self.inbox.read(incoming(r)) for r in new] for p, new in records.items() if new}
+        backoff = Backoff()
+        while incomings := {p: i for p, i in incomings.items() if p in self._claims}:
+            try:
+                await self._take_in(incomings, records)
+            except FencedError as fenced:
+                log.warning("fenced", partitions=str(fenced))
+                self.let_go(fenced.partitions)
+            except Exception as problem:
+                if not is_transient(problem):
+                    raise
+                log.warning("consumer waits", problem=repr(problem))
+                await backoff.wait()
+            else:
+                await self._tell_kafka(kafka, incomings)
+                return
+
+    def _new(self, partition: TopicPartition, found: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
+        """The records from our position on; the one before must be the one we remember."""
+        claim = self._claims[partition]
+        if claim.remembered is not None:
+            before = found[0]
+            if before.offset != claim.next_offset - 1 or fingerprint(before) != claim.remembered:
+                raise LogChangedError(
+                    f"{partition.topic}/{partition.partition}: the record before offset {claim.next_offset} is not"
+                    f" the one that was read; the topic was recreated"
+                )
+            claim.remembered = None
+        return [record for record in found if record.offset >= claim.next_offset]
+
+    async def _take_in(
+        self,
+        incomings: Mapping[TopicPartition, Sequence[Incoming]],
+        records: Mapping[TopicPartition, Sequence[ConsumerRecord]],
+    ) -> None:
+        """One transaction: the offsets move if they are still ours, and what they stand for is applied."""
+        async with self._db.tx() as tx:
+            await self.compare_and_set(tx, {p: records[p][-1] for p in incomings})
+            await self.inbox.take_in(tx, [i for p in sorted(incomings) for i in incomings[p]])
+        for partition in incomings:
+            self._claims[partition].next_offset = records[partition][-1].offset + 1
+
+    async def compare_and_set(self, tx: Tx, last: Mapping[TopicPartition, ConsumerRecord]) -> None:
+        """Move the offsets past these records; raises `FencedError` for those that are no longer ours."""
+        partitions = sorted(last)
+        moved = await tx.fetch(
+            _COMPARE_AND_SET,
+            self._group,
+            [p.topic for p in partitions],
+            [p.partition for p in partitions],
+            [self._claims[p].epoch for p in partitions],
+            [self._claims[p].next_offset for p in partitions],
+            [last[p].offset + 1 for p in partitions],
+            [fingerprint(last[p]) for p in partitions],
+        )
+        ours = {TopicPartition(r["topic"], r["partition"]) for r in moved}
+        if len(ours) < len(partitions):
+            raise FencedError(set(partitions) - ours)
+
+    async def _tell_kafka(self, kafka: AIOKafkaConsumer, incomings: Mapping[TopicPartition, Any]) -> None:
+        """Best effort, for the lag tools: the truth is in the database."""
+        for partition in incomings:
+            end = kafka.highwater(partition)
+            if end is not None and partition in self._claims:
+                behind = max(0, end - self._claims[partition].next_offset)
+                _lag.labels(partition.topic, partition.partition).set(behind)
+        try:
+            await kafka.commit({p: self._claims[p].next_offset for p in incomings if p in self._claims})
+        except (KafkaError, OSError) as problem:
+            log.info("offsets not told to Kafka", problem=str(problem))
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publishes no types
+    """Claims what Kafka assigns, lets go of what it revokes."""
+
+    def __init__(self, consumer: Consumer, kafka: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._kafka = kafka
+        self.log_changed: LogChangedError | None = None
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self._consumer.let_go(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        # aiokafka only logs what a listener raises: so wait out what passes, and remember the rest.
+        backoff = Backoff()
+        while True:
+            try:
+                await self._consumer.claim(self._kafka, assigned)
+            except LogChangedError as problem:
+                self.log_changed = problem
+            except Exception as problem:
+                log.warning("claim waits", problem=repr(problem), expected=is_transient(problem))
+                await backoff.wait()
+                continue
+            return
+
+
+def fingerprint(record: ConsumerRecord) -> str:
+    """What a record is recognised by when the log is looked at again."""
+    event_id = dict(record.headers).get("ce_id", b"").decode("utf-8", "replace")
+    return f"{event_id}:{zlib.crc32(record.value or b''):08x}"
+
+
+def incoming(record: ConsumerRecord) -> Incoming:
+    """The record as the inbox takes it; bytes that are no text are kept raw where it matters."""
+    found = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    return Incoming(record.topic, found, record.value, record.key, record.partition, record.offset)

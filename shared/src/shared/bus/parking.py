@@ -1,0 +1,116 @@
+"""Parked events: what could not be applied is listed, shown, retried, edited or discarded, by somebody."""
+
+import asyncpg
+import msgspec
+
+from shared.bus.inbox import Inbox, Incoming
+from shared.bus.tables import ParkedEvent
+from shared.db import Tx, row, rows
+from shared.errors import Conflict, NotFound
+
+_LIST = """
+SELECT * FROM parked_event
+WHERE state IN ('parked', 'queued') AND id > $1 AND ($2::text IS NULL OR key = $2) ORDER BY id LIMIT $3
+"""
+_CLOSE = """
+UPDATE parked_event SET state = $2, closed_at = now(), actor = $3, reason = $4
+WHERE id = $1 AND state IN ('parked', 'queued')
+"""
+_LOCK_STREAM = "SELECT last_seq FROM stream_progress WHERE topic = $1 AND key = $2 FOR UPDATE"
+_WAITING = """
+SELECT * FROM parked_event WHERE topic = $1 AND key = $2 AND state IN ('parked', 'queued') ORDER BY seq, id
+"""
+
+
+async def list_parked(
+    tx: Tx, *, after_id: int = 0, key: str | None = None, limit: int = 50
+) -> list[ParkedEvent]:
+    """Events that wait for a person, and those queued behind them, oldest first."""
+    return rows(ParkedEvent, map(_record, await tx.fetch(_LIST, after_id, key, limit)))
+
+
+async def get(tx: Tx, parked_id: int) -> ParkedEvent:
+    """One parked event as it came; raises `NotFound`."""
+    found = await tx.fetchrow("SELECT * FROM parked_event WHERE id = $1", parked_id)
+    if found is None:
+        raise NotFound(f"there is no parked event {parked_id}; list them to see which there are")
+    return row(ParkedEvent, _record(found))
+
+
+async def retry(tx: Tx, inbox: Inbox, parked_id: int, *, actor: str, reason: str) -> list[ParkedEvent]:
+    """Apply it again, with all that waits behind it; answers what is parked for its key afterwards.
+
+    Raises `NotFound`, or `Conflict` when it no longer waits.
+    """
+    event = await _waiting(tx, parked_id)
+    return await _redrive(tx, inbox, event, actor, reason)
+
+
+async def edit(
+    tx: Tx, inbox: Inbox, parked_id: int, *, headers: dict[str, str], value: bytes, actor: str, reason: str
+) -> list[ParkedEvent]:
+    """Put other headers and another value in its place, then retry. The original stays on record."""
+    event = await _waiting(tx, parked_id)
+    await _close(tx, event, "discarded", actor, f"edited: {reason}")
+    edited = inbox.read(Incoming(event.topic, headers, value, event.raw_key, event.partition, event.offset))
+    if edited.problem:
+        raise Conflict(f"the edited event still cannot be applied: {edited.problem}")
+    return await _redrive(tx, inbox, event, actor, reason, instead=edited)
+
+
+async def discard(tx: Tx, inbox: Inbox, parked_id: int, *, actor: str, reason: str) -> list[ParkedEvent]:
+    """Give it up for good: its key goes on without it."""
+    event = await _waiting(tx, parked_id)
+    await _close(tx, event, "discarded", actor, reason)
+    if event.key is None or event.seq is None:
+        return []
+    rivals = [w for w in await _waiting_of(tx, event) if w.seq == event.seq]
+    if not rivals:  # nothing else claims this place in the sequence: step over it
+        await tx.execute(
+            "UPDATE stream_progress SET last_seq = $3 WHERE topic = $1 AND key = $2 AND last_seq = $3 - 1",
+            event.topic, event.key, event.seq,
+        )  # fmt: skip
+    return await _redrive(tx, inbox, event, actor, reason)
+
+
+async def _redrive(
+    tx: Tx, inbox: Inbox, event: ParkedEvent, actor: str, reason: str, instead: Incoming | None = None
+) -> list[ParkedEvent]:
+    waiting = [event] if event.key is None else await _waiting_of(tx, event)
+    incomings = [
+        inbox.read(Incoming(w.topic, w.headers, w.value, w.raw_key, w.partition, w.offset))
+        for w in waiting
+        if w.id != event.id or w.state in ("parked", "queued")
+    ]
+    for w in waiting:
+        await _close(tx, w, "retried", actor, reason)
+    if event.key is not None:
+        await tx.execute(
+            "UPDATE stream_progress SET parked = false WHERE topic = $1 AND key = $2", event.topic, event.key
+        )
+    if instead is not None:
+        incomings.insert(0, instead)
+    await inbox.take_in(tx, sorted(incomings, key=lambda i: i.seq or 0))
+    return [] if event.key is None else await _waiting_of(tx, event)
+
+
+async def _waiting(tx: Tx, parked_id: int) -> ParkedEvent:
+    event = await get(tx, parked_id)
+    if event.key is not None:
+        await tx.execute(_LOCK_STREAM, event.topic, event.key)
+        event = await get(tx, parked_id)
+    if event.state not in ("parked", "queued"):
+        raise Conflict(f"parked event {parked_id} is already {event.state}")
+    return event
+
+
+async def _waiting_of(tx: Tx, event: ParkedEvent) -> list[ParkedEvent]:
+    return rows(ParkedEvent, map(_record, await tx.fetch(_WAITING, event.topic, event.key)))
+
+
+async def _close(tx: Tx, event: ParkedEvent, state: str, actor: str, reason: str) -> None:
+    await tx.execute(_CLOSE, event.id, state, actor, reason)
+
+
+def _record(record: asyncpg.Record) -> dict[str, object]:
+    return dict(record) | {"headers": msgspec.json.decode(record["headers"])}

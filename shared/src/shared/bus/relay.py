@@ -1,0 +1,195 @@
+"""Out: the relay sends what the outbox holds to Kafka, in order, and marks it sent."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from uuid import uuid4
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+from prometheus_client import Counter, Gauge
+
+from shared.bus.outbox import headers, keep_partitions
+from shared.bus.retry import Backoff, is_transient
+from shared.db import Database, Tx
+
+log = structlog.get_logger()
+
+BATCH = 1000
+IDLE_POLL_SECONDS = 0.02
+LEASE_SECONDS = 5
+HOUSEKEEPING_SECONDS = 600
+
+_sent = Counter("patron_events_sent", "Events sent to Kafka by this process", ["topic"])
+_backlog = Gauge("patron_outbox_backlog_age_seconds", "Age of the oldest event not yet sent")
+
+_TAKE_LEASE = f"""
+INSERT INTO relay_lease (name, owner, epoch, expires_at)
+VALUES ('outbox', $1, 1, now() + interval '{LEASE_SECONDS} seconds')
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at,
+    epoch = relay_lease.epoch + (relay_lease.owner <> excluded.owner)::int
+WHERE relay_lease.owner = excluded.owner OR relay_lease.expires_at < now()
+RETURNING epoch
+"""
+_GIVE_UP_LEASE = "UPDATE relay_lease SET expires_at = now() WHERE name = 'outbox' AND owner = $1"
+_UNSENT = f"""
+SELECT id, day, topic, key, seq, event_id, type, at, correlation_id, causation_id, traceparent, payload,
+       extract(epoch FROM clock_timestamp() - created_at)::float AS age
+FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT {BATCH}
+"""
+_MARK_SENT = """
+UPDATE outbox SET sent_at = now()
+FROM (SELECT FROM relay_lease WHERE name = 'outbox' AND owner = $3 AND epoch = $4 FOR SHARE) lease
+WHERE id = ANY($1::bigint[]) AND day = ANY($2::date[]) AND sent_at IS NULL
+"""
+
+
+class LeaseLostError(Exception):
+    """Another relay has taken over; this one must read again before it sends."""
+
+
+@lru_cache(maxsize=100_000)
+def partition_of(key: str, partitions: int) -> int:
+    """The partition Kafka's own default partitioner would choose, so that every producer agrees."""
+    hashed: int = murmur2(key.encode())
+    return (hashed & 0x7FFFFFFF) % partitions
+
+
+class Relay:
+    """Sends one service's outbox. Several may run; one holds the lease, the others stand by."""
+
+    def __init__(self, db: Database, bootstrap_servers: str) -> None:
+        self._db = db
+        self._bootstrap = bootstrap_servers
+        self.owner = str(uuid4())
+        self._epoch = 0
+        self._leased_at = 0.0
+
+    async def run(self) -> None:
+        """Send until cancelled. Trouble with the broker or database is waited out, with a fresh producer."""
+        backoff = Backoff()
+        try:
+            while True:
+                try:
+                    await self._send_with_one_producer(backoff)
+                except LeaseLostError:
+                    log.warning("relay lease lost", owner=self.owner)
+                except Exception as problem:
+                    if not is_transient(problem):
+                        log.exception("relay failed; starting over")
+                    else:
+                        log.warning("relay waits", problem=str(problem) or type(problem).__name__)
+                    await backoff.wait()
+        finally:
+            await self._give_up_lease()
+
+    async def _send_with_one_producer(self, backoff: Backoff) -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            max_batch_size=262_144,
+            compression_type="lz4",
+            request_timeout_ms=15_000,
+        )
+        try:
+            await producer.start()
+            loop = asyncio.get_running_loop()
+            housekeeping_due = 0.0
+            while True:
+                if not await self.hold_lease():
+                    await asyncio.sleep(LEASE_SECONDS / 5)
+                    continue
+                if loop.time() >= housekeeping_due:
+                    housekeeping_due = loop.time() + HOUSEKEEPING_SECONDS
+                    async with self._db.tx() as tx:
+                        await keep_partitions(tx)
+                if not await self.send_once(producer):
+                    await asyncio.sleep(IDLE_POLL_SECONDS)
+                backoff.reset()
+        finally:
+            try:
+                await asyncio.wait_for(producer.stop(), timeout=5)
+            except (KafkaError, OSError, TimeoutError) as problem:
+                log.warning("producer closed badly", problem=str(problem))
+
+    async def hold_lease(self) -> bool:
+        """Take the lease or renew it in good time; False while another relay holds it."""
+        now = asyncio.get_running_loop().time()
+        if self._epoch and now - self._leased_at < LEASE_SECONDS / 5:
+            return True
+        async with self._db.read() as connection:
+            self._epoch = await connection.fetchval(_TAKE_LEASE, self.owner) or 0
+        self._leased_at = now
+        return self._epoch > 0
+
+    async def send_once(self, producer: AIOKafkaProducer) -> int:
+        """Send the oldest unsent events; answers how many. Raises when some could not be sent."""
+        async with self._db.read() as connection:
+            records = await connection.fetch(_UNSENT)
+        _backlog.set(records[0]["age"] if records else 0)
+        if not records:
+            return 0
+        streams: dict[tuple[str, int], list[asyncpg.Record]] = defaultdict(list)
+        for record in records:
+            count = len(await producer.partitions_for(record["topic"]))
+            streams[record["topic"], partition_of(record["key"], count)].append(record)
+        results = await asyncio.gather(
+            *(_send_stream(producer, topic, partition, found)
+              for (topic, partition), found in streams.items())
+        )  # fmt: skip
+        sent = [record for done, _ in results for record in done]
+        async with self._db.tx() as tx:
+            await self.mark_sent(tx, [r["id"] for r in sent], sorted({r["day"] for r in sent}))
+        for (topic, _), (done, _) in zip(streams, results, strict=True):
+            _sent.labels(topic).inc(len(done))
+        for _, problem in results:
+            if problem is not None:
+                raise problem
+        return len(sent)
+
+    async def mark_sent(self, tx: Tx, ids: Sequence[int], days: Sequence[date]) -> None:
+        """Mark events sent under the lease's epoch; raises `LeaseLostError` when the lease is another's."""
+        if ids and (await tx.execute(_MARK_SENT, ids, days, self.owner, self._epoch)) == "UPDATE 0":
+            self._epoch = 0
+            raise LeaseLostError
+
+    async def _give_up_lease(self) -> None:
+        try:
+            async with asyncio.timeout(2), self._db.read() as connection:
+                await connection.execute(_GIVE_UP_LEASE, self.owner)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as problem:
+            log.warning("relay lease left to expire", problem=str(problem))
+
+
+async def _send_stream(
+    producer: AIOKafkaProducer, topic: str, partition: int, records: list[asyncpg.Record]
+) -> tuple[list[asyncpg.Record], Exception | None]:
+    """Send one partition's events in order; answers those sent before the first failure, and the failure."""
+    sent = 0
+    try:
+        while sent < len(records):
+            batch = producer.create_batch()
+            size = 0
+            for r in records[sent:]:
+                found = headers(
+                    r["event_id"], r["type"], r["key"], r["seq"], r["at"],
+                    r["correlation_id"], r["causation_id"], r["traceparent"],
+                )  # fmt: skip
+                encoded = [(name, value.encode()) for name, value in found.items()]
+                if not batch.append(
+                    key=r["key"].encode(), value=r["payload"], timestamp=None, headers=encoded
+                ):
+                    break
+                size += 1
+            await (await producer.send_batch(batch, topic, partition=partition))
+            sent += size
+    except (KafkaError, OSError, TimeoutError) as problem:
+        return records[:sent], problem
+    return records, None

@@ -1,0 +1,112 @@
+"""The public keys of the token issuer, fetched when needed, and again when a token names an unknown one."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import jwt
+import structlog
+
+from shared.errors import Unavailable
+
+ALGORITHMS = ("EdDSA", "RS256", "ES256")
+"""What tokens may be signed with: public keys only, never `none` or a shared secret."""
+
+_FRESH_SECONDS = 600.0
+_BETWEEN_FETCHES_SECONDS = 10.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class IssuerKeys:
+    """The issuer's key set."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self.generation = 0
+        """Grows when the set changes, so that what an old key vouched for is looked at again."""
+
+    async def find(self, key_id: str | None) -> jwt.PyJWK | None:
+        """The key of this id; without an id, the only key there is."""
+        key = self._get(key_id)
+        if (key is None or self.old) and self._may_fetch():
+            async with self._lock:
+                if self._may_fetch():
+                    await self._fetch()
+            key = self._get(key_id)
+        if not self._keys:
+            raise Unavailable(
+                "The keys of the token issuer cannot be read; try again shortly.",
+                headers={"Retry-After": str(int(_BETWEEN_FETCHES_SECONDS))},
+            )
+        return key
+
+    @property
+    def old(self) -> bool:
+        """Whether the set should be looked at again, for keys withdrawn."""
+        return time.monotonic() - self._fetched_at > _FRESH_SECONDS
+
+    async def refresh_if_old(self) -> None:
+        """Fetch the set again when it is old."""
+        if self.old and self._may_fetch() and not self._lock.locked():
+            async with self._lock:
+                await self._fetch()
+
+    def _get(self, key_id: str | None) -> jwt.PyJWK | None:
+        if key_id is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(key_id)
+
+    def _may_fetch(self) -> bool:
+        return time.monotonic() - self._tried_at > _BETWEEN_FETCHES_SECONDS
+
+    async def _fetch(self) -> None:
+        self._tried_at = time.monotonic()
+        try:
+            keys = _usable(await _read(self._url))
+        except (httpx.HTTPError, OSError, ValueError, TypeError) as error:
+            log.warning("issuer keys unreadable", url=self._url, error=str(error))
+            return
+        self._fetched_at = time.monotonic()
+        if {i: _fingerprint(k) for i, k in keys.items()} != {
+            i: _fingerprint(k) for i, k in self._keys.items()
+        }:
+            self._keys = keys
+            self.generation += 1
+
+
+async def _read(url: str) -> Any:
+    if url.startswith("file://"):
+        return json.loads(await asyncio.to_thread(Path(unquote(urlsplit(url).path)).read_bytes))
+    async with httpx.AsyncClient(timeout=5, follow_redirects=False) as client:
+        response = await client.get(url)
+        response.raise_for_status()
+        return response.json()
+
+
+def _usable(key_set: Any) -> dict[str | None, jwt.PyJWK]:
+    keys: dict[str | None, jwt.PyJWK] = {}
+    for entry in key_set["keys"] if isinstance(key_set, dict) and "keys" in key_set else ():
+        if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
+            continue
+        try:
+            key = jwt.PyJWK.from_dict(entry)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            continue  # a key of a kind that is not for us
+        if key.algorithm_name in ALGORITHMS:
+            keys[entry.get("kid")] = key
+    if not keys:
+        raise ValueError(f"no key for {', '.join(ALGORITHMS)} in the key set")
+    return keys
+
+
+def _fingerprint(key: jwt.PyJWK) -> str:
+    return json.dumps(key._jwk_data, sort_keys=True)
