@@ -16,7 +16,7 @@ from fastapi._compat.shared import field_annotation_is_sequence
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -168,15 +168,14 @@ class _JsonBody:
 
     def __init__(self, dependant: Dependant) -> None:
         field, *more = dependant.body_params
-        kinds = [kind for kind in get_args(field.field_info.annotation) if kind is not type(None)]
-        (kind,) = kinds or [field.field_info.annotation]
+        annotation: Any = field.field_info.annotation
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        (kind,) = kinds or [annotation]
         if more or not (inspect.isclass(kind) and issubclass(kind, Body)):
             raise TypeError(f"{_name(dependant)} must take one body, a shared.web.fields.Body")
         self._name = field.name
         self._required = field.field_info.is_required()
-        self._validate: Callable[[bytes], BaseModel] = TypeAdapter[Any](
-            field.field_info.annotation
-        ).validate_json
+        self._validate: Callable[[bytes], Any] = TypeAdapter(annotation).validate_json
 
     async def read(self, request: Request, into: dict[str, Any], errors: Errors) -> None:
         raw = await request.body()
