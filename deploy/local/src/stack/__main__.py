@@ -10,12 +10,15 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from uuid import UUID
 
 from rich.console import Console
 
 import stack
+from shared.web.roles import CUSTOMER, ROLE_SCOPES
+from shared.web.tokens import mint
 from stack import postgres, supervisor
 from stack.local import LOCAL, only_one
 from stack.trouble import Trouble
@@ -63,11 +66,11 @@ def _backing(options: argparse.Namespace) -> int:
 
 
 def _token(options: argparse.Namespace) -> None:
-    from shared.web import tokens
-
+    if (options.role == CUSTOMER) != (options.customer_id is not None):
+        raise Trouble("The role customer, and no other, needs --customer-id (make token: CUSTOMER_ID=…).")
+    ttl = timedelta(seconds=options.ttl)
     keys = stack.keys_of(LOCAL)
-    subject = options.sub or f"local-{options.role}"
-    print(tokens.mint(keys, role=options.role, sub=subject, customer_id=options.customer_id, ttl=options.ttl))
+    print(mint(keys, role=options.role, sub=options.sub, customer_id=options.customer_id, ttl=ttl))
 
 
 def _clean(options: argparse.Namespace) -> None:
@@ -124,7 +127,7 @@ def _offset() -> int:
     text = os.environ.get("PORT_OFFSET") or "0"
     if not text.isdigit() or int(text) > 40000:
         raise Trouble(
-            f"PORT_OFFSET is {text!r}; it should be a whole number such as 100, added to all of Patron's ports."
+            f"PORT_OFFSET is {text!r}; it should be a whole number such as 100, which is added to all ports."
         )
     return int(text)
 
@@ -132,18 +135,21 @@ def _offset() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    commands.add_parser("run", help="everything, with the demonstration").set_defaults(do=_run)
-    commands.add_parser("up", help="everything, without the demonstration").set_defaults(do=_up)
-    commands.add_parser("backing", help="PostgreSQL and Kafka alone; prints exports").set_defaults(
-        do=_backing
-    )
-    commands.add_parser("clean", help="remove the data of earlier runs").set_defaults(do=_clean)
-    token = commands.add_parser("token", help="a token for the local services")
-    token.add_argument("--role", choices=ROLES, default="manager")
+
+    def command(name: str, do: Callable[[argparse.Namespace], object], about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about)
+        added.set_defaults(do=do)
+        return added
+
+    command("run", _run, "everything, with the demonstration")
+    command("up", _up, "everything, without the demonstration")
+    command("backing", _backing, "PostgreSQL and Kafka alone; prints what to export")
+    command("clean", _clean, "remove the data of earlier runs")
+    token = command("token", _token, "a token for the local services")
+    token.add_argument("--role", choices=tuple(ROLE_SCOPES), default="manager")
     token.add_argument("--sub", help="who the token says you are")
     token.add_argument("--customer-id", type=UUID, help="for the role customer")
     token.add_argument("--ttl", type=int, default=12 * 3600, help="seconds it is valid (%(default)s)")
-    token.set_defaults(do=_token)
     return parser
 
 

@@ -7,9 +7,11 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.web.tokens import LOCAL_AUDIENCE, LOCAL_ISSUER, ensure_keys, jwks_url, mint
 from stack.ports import HOST, free
 from stack.process import Failed, Process, run_once
 from stack.servers import BOOTSTRAP_VARIABLE, Backing, database_variable, together
@@ -35,9 +37,6 @@ SERVICES = (
     Service("service-desk", 8003, 9003),
     Service("scoring", 8004, 9004),
 )
-
-ISSUER = "urn:patron:local"
-AUDIENCE = "patron"
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,11 @@ async def services(
 ) -> AsyncIterator[Fleet]:
     """Migrate the databases, then run an API and some workers of each service until the block is left.
 
-    `ports` by process name, free ones for the rest; `environment` for all processes, `overrides` by process name.
+    `ports` by process name, free ones for the rest; `environment` for all processes, `overrides` by process
+    name.
     """
-    directory = directory.resolve()
     names = [f"{service.name}.{role}" for service in which for role in roles(workers)]
-    port_of = dict(zip(names, free(len(names)), strict=True)) | {
-        n: p for n, p in (ports or {}).items() if n in names
-    }
+    port_of = {**dict(zip(names, free(len(names)), strict=True)), **(ports or {})}
     urls = {service.name: f"http://{HOST}:{port_of[f'{service.name}.api']}" for service in which}
     processes: dict[str, Process] = {}
     migrations = []
@@ -86,9 +83,8 @@ async def services(
         migrations.append(_migrate(service, variables))
         for role in roles(workers):
             name = f"{service.name}.{role}"
-            processes[name] = _process(
-                directory, name, service, port_of[name], variables | (overrides or {}).get(name, {})
-            )
+            own = {**variables, **(overrides or {}).get(name, {})}
+            processes[name] = _process(directory, name, service, port_of[name], own)
     fleet = Fleet(urls, processes)
     await together(*migrations)
     try:
@@ -106,16 +102,14 @@ def roles(workers: int) -> list[str]:
 
 def keys_of(directory: Path) -> Path:
     """Where the local key pair and secrets are, made when they are not there."""
-    from shared.web.tokens import ensure_keys
-
-    keys = directory / "keys"
+    keys = directory.resolve() / "keys"
     keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     ensure_keys(keys)
     return keys
 
 
 def settings(directory: Path, backing: Backing, service: Service, urls: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a service's processes: ours, its own database, Kafka, keys, and where the others are."""
+    """The environment of a service's processes: ours, its database, Kafka, keys, and where the others are."""
     keys = keys_of(directory)
     others = {f"{name.replace('-', '_').upper()}_URL": url for name, url in urls.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_DATABASE_URL")}
@@ -126,10 +120,11 @@ def settings(directory: Path, backing: Backing, service: Service, urls: Mapping[
         **others,
         "DATABASE_URL": backing.database_urls[service.package],
         BOOTSTRAP_VARIABLE: backing.bootstrap,
-        "OIDC_ISSUER": ISSUER,
-        "OIDC_AUDIENCE": AUDIENCE,
-        "OIDC_JWKS_URL": (keys / "jwks.json").as_uri(),
+        "OIDC_ISSUER": LOCAL_ISSUER,
+        "OIDC_AUDIENCE": LOCAL_AUDIENCE,
+        "OIDC_JWKS_URL": jwks_url(keys),
         "CURSOR_SECRET": _secret(keys / "cursor_secret"),
+        "SERVICE_TOKEN_FILE": str(_service_token(keys, service)),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -172,9 +167,17 @@ async def _migrate(service: Service, variables: Mapping[str, str]) -> None:
     except Failed as failure:
         lines = "\n".join(failure.output.splitlines()[-20:])
         raise Trouble(
-            f"The migrations of {service.name} failed; its database ({database_variable(service.package)}) is as far as "
-            f"the last one that succeeded. The last lines:\n{lines}"
+            f"The migrations of {service.name} failed; its database ({database_variable(service.package)}) "
+            f"is as far as the last one that succeeded. The last lines:\n{lines}"
         ) from failure
+
+
+def _service_token(keys: Path, service: Service) -> Path:
+    """A file with the token this service shows to the others, fresh at every start."""
+    file = keys / f"{service.name}.token"
+    file.touch(mode=0o600)
+    file.write_text(mint(keys, role="service", sub=f"service:{service.name}", ttl=timedelta(days=365)))
+    return file
 
 
 def _secret(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Kafka's jars: pinned in kafka/pom.xml, fetched once into a cache outside git, verified by kafka/jars.sha256.
+"""Kafka's jars: pinned in kafka/pom.xml, fetched once into a cache outside git, verified by checksums.
 
 `python -m stack.jars` writes kafka/jars.sha256 anew from what Maven fetches for the pom.
 """
@@ -61,26 +61,30 @@ async def _fetch(directory: Path, pinned: Mapping[str, str], java: Path, say: Ca
             await _by_https(fresh, pinned, repository, say)
         else:
             raise Trouble(
-                f"Apache Kafka's jars are not in {directory} yet, and there is no Maven (mvn) to fetch them. Install "
-                "Maven, or set MAVEN_REPOSITORY_URL to the address of a Maven repository."
+                f"Apache Kafka's jars are not in {directory} yet, and there is no Maven (mvn) to fetch them. "
+                "Install Maven, or set MAVEN_REPOSITORY_URL to the address of a Maven repository."
             )
         if bad := wrong(fresh, pinned):
             raise Trouble(
-                f"These Kafka jars are not the pinned ones (deploy/local/kafka/jars.sha256): {', '.join(bad)}. Nothing "
-                "was installed. Check the Maven repository or mirror they came from, then start again."
+                f"These Kafka jars are not the pinned ones ({CHECKSUMS.name}): {', '.join(bad)}. "
+                "Nothing was installed. Check the repository or mirror they came from, then start again."
             )
-        shutil.rmtree(directory, ignore_errors=True)
-        try:
-            fresh.rename(directory)
-        except OSError:  # another run was faster
-            if wrong(directory, pinned):
-                raise
+        _put_in_place(fresh, directory, pinned)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def _put_in_place(fresh: Path, directory: Path, pinned: Mapping[str, str]) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        fresh.rename(directory)
+    except OSError:  # another run was faster
+        if wrong(directory, pinned):
+            raise
+
+
 async def _by_maven(target: Path, java: Path) -> None:
-    environment = {"JAVA_HOME": str(java.resolve().parents[1]), **os.environ}
+    environment = {"JAVA_HOME": str(java.parents[1]), **os.environ}
     options = [f"-DoutputDirectory={target}", "-f", str(POM)]
     try:
         await run_once(
@@ -89,8 +93,8 @@ async def _by_maven(target: Path, java: Path) -> None:
     except Failed as failure:
         lines = "\n".join(failure.output.splitlines()[-8:])
         raise Trouble(
-            "Maven could not fetch Apache Kafka's jars. They are needed once; check the network, and the mirror in "
-            f"Maven's settings.xml if you use one, then start again. Maven said:\n{lines}"
+            "Maven could not fetch Apache Kafka's jars. They are needed once; check the network, and the "
+            f"mirror in Maven's settings.xml if you use one, then start again. Maven said:\n{lines}"
         ) from failure
 
 

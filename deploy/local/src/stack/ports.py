@@ -30,7 +30,7 @@ def free(count: int) -> list[int]:
     """That many different free ports."""
     found: list[int] = []
     while len(found) < count:
-        port = random.choice(BELOW_EPHEMERAL)
+        port = random.choice(BELOW_EPHEMERAL)  # noqa: S311 - no secret
         if port not in found and is_free(port):
             found.append(port)
     return found

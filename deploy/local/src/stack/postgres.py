@@ -27,7 +27,7 @@ from stack.trouble import Trouble
 
 MAJOR = "18"
 SUPERUSER = "patron"
-OUTSIDE = Path("/var/tmp")
+OUTSIDE = Path("/var/tmp")  # noqa: S108 - used by way of _private, which trusts nothing found there
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}  # no PG… variable of the caller
 
 SETTINGS: Mapping[str, str] = {
@@ -59,8 +59,8 @@ async def server(
         await _initialise(binaries, home, user, durable)
     if (made_by := (data / "PG_VERSION").read_text().strip()) != MAJOR:
         raise Trouble(
-            f"The data in {data} are of PostgreSQL {made_by}; this is {MAJOR}. Dump them with the old version, or "
-            "remove them with make clean."
+            f"The data in {data} are of PostgreSQL {made_by}; this is {MAJOR}. Dump them with the old "
+            "version, or remove them with make clean."
         )
     settings = {**SETTINGS, **({} if durable else NOT_DURABLE), "port": str(port)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -128,8 +128,8 @@ async def clear_stale_pid(data: Path, *, patience: float = 10.0) -> None:
             return
         if time.monotonic() > deadline:
             raise Trouble(
-                f"A PostgreSQL is still running on {data}, as process {pid}, left by an earlier run. Stop it with: "
-                f"kill -INT {pid}"
+                f"A PostgreSQL is still running on {data}, as process {pid}, left by an earlier run. "
+                f"Stop it with: kill -INT {pid}"
             )
         await asyncio.sleep(0.1)
 
@@ -156,7 +156,7 @@ def unprivileged() -> User | None:
             continue
         return User(entry.pw_name, entry.pw_uid, entry.pw_gid)
     raise Trouble(
-        "PostgreSQL does not run as root and there is no user nobody to run it as. Start as another user."
+        "PostgreSQL does not run as root and there is no user nobody to run it as. Start it as another user."
     )
 
 
@@ -189,7 +189,7 @@ def _binaries(user: User | None, say: Callable[[str], None]) -> Path:
         return installed / "bin"
     copy = _private(OUTSIDE / f"patron-postgres-{_short_hash(installed)}") / f"{MAJOR}"
     if not copy.exists():
-        say(f"copying PostgreSQL to {copy}: the user {user.name}, whom it runs as, cannot reach {installed}")
+        say(f"copying PostgreSQL to {copy}: its user {user.name} cannot reach {installed}")
         fresh = Path(tempfile.mkdtemp(dir=copy.parent))
         shutil.copytree(installed, fresh, dirs_exist_ok=True)
         fresh.chmod(0o755)
@@ -214,9 +214,7 @@ def _home(directory: Path, user: User | None, say: Callable[[str], None]) -> Pat
     if home.parent != directory:
         _private(home.parent)
         if not home.exists() and user:
-            say(
-                f"PostgreSQL's data are kept in {home}: the user {user.name}, whom it runs as, cannot reach {directory}"
-            )
+            say(f"PostgreSQL's data are kept in {home}: its user {user.name} cannot reach {directory}")
     home.mkdir(exist_ok=True)
     home.chmod(0o700)
     if user:
@@ -230,7 +228,7 @@ def _private(directory: Path) -> Path:
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise Trouble(
-            f"{directory} should be a directory that only this user can write to. Look at it, and remove it."
+            f"{directory} should be a directory that only root can write to. Look at it, and remove it."
         )
     directory.chmod(0o755)
     return directory

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack import kafka, postgres, topics
+from stack.local import absolute
 from stack.ports import HOST, free
 from stack.process import Process
 from stack.trouble import Trouble
@@ -55,14 +56,13 @@ async def backing(
 ) -> AsyncIterator[Backing]:
     """PostgreSQL and Kafka with their data in `directory`, on the given ports or on free ones.
 
-    `existing` may name servers that run already, by the variables of `Backing.variables`; those are not started.
+    `existing` may name servers by the variables of `Backing.variables`: those are used, not started.
     """
-    directory = directory.resolve()
+    directory = absolute(directory)
     existing = existing or {}
-    urls = {
-        name: existing[database_variable(name)] for name in DATABASES if existing.get(database_variable(name))
-    }
-    bootstrap = existing.get(BOOTSTRAP_VARIABLE) or ""
+    named = {name: existing.get(database_variable(name)) for name in DATABASES}
+    urls = {name: url for name, url in named.items() if url}
+    bootstrap = existing.get(BOOTSTRAP_VARIABLE)
     pg_port = pg_port or free(1)[0]
     broker, controller = (kafka_port, kafka_port + 1) if kafka_port else free(2)
     database = (
@@ -94,8 +94,8 @@ async def _databases(found: Backing, directory: Path, port: int) -> None:
             await postgres.answers(url)
         except Exception as error:
             raise Trouble(
-                f"The database {name} cannot be reached ({error or type(error).__name__}). Does it exist, and is "
-                f"{database_variable(name)} right?"
+                f"The database {name} cannot be reached ({error or type(error).__name__}). "
+                f"Does it exist, and is {database_variable(name)} right?"
             ) from error
 
 

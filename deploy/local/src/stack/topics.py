@@ -32,8 +32,8 @@ TOPICS = (
 async def create(bootstrap: str, *, replicas: int | None = None) -> list[str]:
     """Create the topics that are missing and return their names.
 
-    Replicas: three, or as many as there are brokers. Partitions of a topic that exists are never changed, since
-    that would move keys to other partitions, out of order.
+    Replicas: three, or as many as there are brokers. Partitions of a topic that exists are never changed,
+    since that would move keys to other partitions, out of order.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
@@ -43,9 +43,9 @@ async def create(bootstrap: str, *, replicas: int | None = None) -> list[str]:
         for topic in TOPICS:
             if there.get(topic.name, topic.partitions) != topic.partitions:
                 raise Trouble(
-                    f"The Kafka topic {topic.name} has {there[topic.name]} partitions; Patron needs {topic.partitions}. "
-                    "Changing that in place would reorder events: use another cluster, or delete the topic if it "
-                    "holds nothing of value."
+                    f"The Kafka topic {topic.name} has {there[topic.name]} partitions, and Patron needs "
+                    f"{topic.partitions}. Changing that in place would reorder events: use another "
+                    "cluster, or delete the topic if it holds nothing of value."
                 )
         missing = [topic for topic in TOPICS if topic.name not in there]
         if missing:
@@ -58,8 +58,8 @@ async def create(bootstrap: str, *, replicas: int | None = None) -> list[str]:
         return [topic.name for topic in missing]
     except KafkaError as error:
         raise Trouble(
-            f"Kafka at {bootstrap} could not be reached to create the topics ({error}). Is it running, and is "
-            "KAFKA_BOOTSTRAP_SERVERS right?"
+            f"Kafka at {bootstrap} could not be reached to create the topics ({error}). Is it running, and "
+            "is KAFKA_BOOTSTRAP_SERVERS right?"
         ) from error
     finally:
         await admin.close()
