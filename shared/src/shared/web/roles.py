@@ -5,7 +5,16 @@ from types import MappingProxyType
 READ = frozenset(
     {"customers:read", "products:read", "orders:read", "tickets:read", "receipts:read", "scores:read"}
 )
-WRITE = frozenset({"customers:write", "products:write", "orders:write", "tickets:write", "receipts:write"})
+WRITE = frozenset(
+    {
+        "customers:write",
+        "products:write",
+        "orders:write",
+        "tickets:open",  # open tickets and comment on them; customers may, on their own
+        "tickets:write",  # resolve and reopen them
+        "receipts:write",
+    }
+)
 IMPORT = frozenset({"customers:import", "products:import", "orders:import", "tickets:import"})
 OPERATE = frozenset({"scores:fit", "events:read", "parked:read", "parked:write"})
 
@@ -21,12 +30,21 @@ ROLE_SCOPES = MappingProxyType(
         "sales": READ | {"customers:write", "orders:write"},
         "marketing": READ | {"customers:write"},
         "finance": READ | {"receipts:write"},
-        "agent": READ | {"customers:write", "tickets:write"},
-        "engineer": frozenset({"customers:read", "products:read", "tickets:read", "tickets:write"}),
+        "agent": READ | {"customers:write", "tickets:open", "tickets:write"},
+        "engineer": frozenset(
+            {"customers:read", "products:read", "tickets:read", "tickets:open", "tickets:write"}
+        ),
         "analyst": READ | {"scores:fit", "events:read"},
         "service": READ | WRITE | {"events:read"},
         CUSTOMER: frozenset(
-            {"customers:read", "products:read", "orders:read", "tickets:read", "receipts:read"}
+            {
+                "customers:read",
+                "products:read",
+                "orders:read",
+                "tickets:read",
+                "tickets:open",
+                "receipts:read",
+            }
         ),
     }
 )
