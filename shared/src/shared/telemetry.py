@@ -69,10 +69,18 @@ def start_logging(log_format: LogFormat = "json") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace_id,
     ]
+    # Tracebacks without the values of variables: those may be personal data.
+    without_values = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     render: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(without_values), structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -72,8 +72,7 @@ class Auth:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _unknown("Send the header Authorization: Bearer <token>, with a token of the issuer.")
-        if self._keys.old:
-            await self._keys.refresh_if_old()
+        self._keys.refresh()
         known = self._known.get(token)
         if known is None or known.generation != self._keys.generation:
             known = await self._verify(token)

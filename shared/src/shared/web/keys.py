@@ -18,6 +18,7 @@ ALGORITHMS = ("EdDSA", "RS256", "ES256")
 
 _FRESH_SECONDS = 600.0
 _BETWEEN_FETCHES_SECONDS = 10.0
+_BEFORE_THE_FIRST_SECONDS = 1.0
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -31,34 +32,31 @@ class IssuerKeys:
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._refresh: asyncio.Task[None] | None = None
         self.generation = 0
         """Grows when the set changes, so that what an old key vouched for is looked at again."""
 
     async def find(self, key_id: str | None) -> jwt.PyJWK | None:
         """The key of this id; without an id, the only key there is."""
         key = self._get(key_id)
-        if (key is None or self.old) and self._may_fetch():
-            async with self._lock:
-                if self._may_fetch():
+        if key is None:
+            async with self._lock:  # those who come during a fetch wait for it
+                key = self._get(key_id)
+                if key is None and self._may_fetch():
                     await self._fetch()
-            key = self._get(key_id)
+                    key = self._get(key_id)
         if not self._keys:
             raise Unavailable(
                 "The keys of the token issuer cannot be read; try again shortly.",
-                headers={"Retry-After": str(int(_BETWEEN_FETCHES_SECONDS))},
+                headers={"Retry-After": "1"},
             )
         return key
 
-    @property
-    def old(self) -> bool:
-        """Whether the set should be looked at again, for keys withdrawn."""
-        return time.monotonic() - self._fetched_at > _FRESH_SECONDS
-
-    async def refresh_if_old(self) -> None:
-        """Fetch the set again when it is old."""
-        if self.old and self._may_fetch() and not self._lock.locked():
-            async with self._lock:
-                await self._fetch()
+    def refresh(self) -> None:
+        """Have an old set fetched again meanwhile, so that a key withdrawn is no longer believed."""
+        old = time.monotonic() - self._fetched_at > _FRESH_SECONDS
+        if old and self._keys and self._may_fetch() and (self._refresh is None or self._refresh.done()):
+            self._refresh = asyncio.create_task(self._fetch())
 
     def _get(self, key_id: str | None) -> jwt.PyJWK | None:
         if key_id is None and len(self._keys) == 1:
@@ -66,7 +64,8 @@ class IssuerKeys:
         return self._keys.get(key_id)
 
     def _may_fetch(self) -> bool:
-        return time.monotonic() - self._tried_at > _BETWEEN_FETCHES_SECONDS
+        pause = _BETWEEN_FETCHES_SECONDS if self._keys else _BEFORE_THE_FIRST_SECONDS
+        return time.monotonic() - self._tried_at > pause
 
     async def _fetch(self) -> None:
         self._tried_at = time.monotonic()

@@ -169,18 +169,18 @@ class _JsonBody:
     def __init__(self, dependant: Dependant) -> None:
         field, *more = dependant.body_params
         annotation: Any = field.field_info.annotation
-        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        (kind,) = kinds or [annotation]
-        if more or not (inspect.isclass(kind) and issubclass(kind, Body)):
+        kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+        if more or not all(inspect.isclass(kind) and issubclass(kind, Body) for kind in kinds):
             raise TypeError(f"{_name(dependant)} must take one body, a shared.web.fields.Body")
         self._name = field.name
         self._required = field.field_info.is_required()
+        self._default = None if self._required else field.get_default()
         self._validate: Callable[[bytes], Any] = TypeAdapter(annotation).validate_json
 
     async def read(self, request: Request, into: dict[str, Any], errors: Errors) -> None:
         raw = await request.body()
         if not raw and not self._required:
-            into[self._name] = None
+            into[self._name] = self._default
             return
         _require_json(request)
         if not raw:
