@@ -1,4 +1,4 @@
-"""Patron on one machine: python -m stack run | up | backing | token | clean."""
+"""Patron on one machine: `python -m stack run`, and the smaller commands beside it."""
 
 import argparse
 import asyncio
@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
@@ -19,22 +20,10 @@ from rich.console import Console
 import stack
 from shared.web.roles import CUSTOMER, ROLE_SCOPES
 from shared.web.tokens import mint
-from stack import postgres, supervisor
+from stack import migrations, postgres, supervisor
 from stack.local import LOCAL, only_one
 from stack.trouble import Trouble
 
-ROLES = [
-    "administrator",
-    "manager",
-    "sales",
-    "marketing",
-    "finance",
-    "agent",
-    "engineer",
-    "analyst",
-    "service",
-    "customer",
-]
 STOPPED_BY_SIGNAL = 128
 
 
@@ -52,16 +41,20 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return _until_stopped(supervisor.run(LOCAL, offset=_offset(), console=Console(), then=_demo))
+    return _until_stopped(supervisor.run(options.directory, offset=_offset(), console=Console(), then=_demo))
 
 
 def _up(options: argparse.Namespace) -> int:
-    return _until_stopped(supervisor.run(LOCAL, offset=_offset(), console=Console(), then=_addresses))
+    return _until_stopped(
+        supervisor.run(options.directory, offset=_offset(), console=Console(), then=_addresses)
+    )
 
 
 def _backing(options: argparse.Namespace) -> int:
     return _until_stopped(
-        supervisor.run_backing(LOCAL, offset=_offset(), console=Console(stderr=True), then=_exports)
+        supervisor.run_backing(
+            options.directory, offset=_offset(), console=Console(stderr=True), then=_exports
+        )
     )
 
 
@@ -69,15 +62,23 @@ def _token(options: argparse.Namespace) -> None:
     if (options.role == CUSTOMER) != (options.customer_id is not None):
         raise Trouble("The role customer, and no other, needs --customer-id (make token: CUSTOMER_ID=…).")
     ttl = timedelta(seconds=options.ttl)
-    keys = stack.keys_of(LOCAL)
+    keys = stack.keys_of(options.directory)
     print(mint(keys, role=options.role, sub=options.sub, customer_id=options.customer_id, ttl=ttl))
 
 
 def _clean(options: argparse.Namespace) -> None:
-    if LOCAL.exists():
-        with only_one(LOCAL):
-            postgres.remove(LOCAL)
-            shutil.rmtree(LOCAL)
+    if options.directory.exists():
+        with only_one(options.directory):
+            postgres.remove(options.directory)
+            shutil.rmtree(options.directory)
+
+
+def _check_migrations(options: argparse.Namespace) -> None:
+    directory = options.directory / "check"
+    try:
+        asyncio.run(migrations.check(directory))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _demo(running: supervisor.Running) -> None:
@@ -134,6 +135,7 @@ def _offset() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    parser.add_argument("--directory", type=Path, default=LOCAL, help="where the data are (%(default)s)")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(name: str, do: Callable[[argparse.Namespace], object], about: str) -> argparse.ArgumentParser:
@@ -144,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     command("run", _run, "everything, with the demonstration")
     command("up", _up, "everything, without the demonstration")
     command("backing", _backing, "PostgreSQL and Kafka alone; prints what to export")
+    command("check-migrations", _check_migrations, "compare the migrations of every service with its tables")
     command("clean", _clean, "remove the data of earlier runs")
     token = command("token", _token, "a token for the local services")
     token.add_argument("--role", choices=tuple(ROLE_SCOPES), default="manager")

@@ -80,7 +80,7 @@ async def services(
     migrations = []
     for service in which:
         variables = {**settings(directory, backing, service, urls), **(environment or {})}
-        migrations.append(_migrate(service, variables))
+        migrations.append(migrate(service, variables))
         for role in roles(workers):
             name = f"{service.name}.{role}"
             own = {**variables, **(overrides or {}).get(name, {})}
@@ -112,7 +112,7 @@ def settings(directory: Path, backing: Backing, service: Service, urls: Mapping[
     """The environment of a service's processes: ours, its database, Kafka, keys, and where the others are."""
     keys = keys_of(directory)
     others = {f"{name.replace('-', '_').upper()}_URL": url for name, url in urls.items()}
-    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_DATABASE_URL")}
+    inherited = {name: value for name, value in os.environ.items() if not _is_ours_alone(name)}
     return {
         "CURRENCY": "USD",
         "LOG_FORMAT": "text",
@@ -127,6 +127,11 @@ def settings(directory: Path, backing: Backing, service: Service, urls: Mapping[
         "SERVICE_TOKEN_FILE": str(_service_token(keys, service)),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _is_ours_alone(variable: str) -> bool:
+    """Other services' databases, and the wish for no bytecode, which would double how long services start."""
+    return variable.endswith("_DATABASE_URL") or variable == "PYTHONDONTWRITEBYTECODE"
 
 
 def _process(
@@ -161,7 +166,8 @@ async def answers(port: int) -> None:
         raise ConnectionError(answer.rpartition("\r\n\r\n")[2][:500] or "no answer")
 
 
-async def _migrate(service: Service, variables: Mapping[str, str]) -> None:
+async def migrate(service: Service, variables: Mapping[str, str]) -> None:
+    """Bring the service's database up to date."""
     try:
         await run_once([sys.executable, "-m", service.package, "migrate"], environment=variables)
     except Failed as failure:

@@ -4,6 +4,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from stack.trouble import Trouble
@@ -86,7 +87,9 @@ def _listening_inodes(port: int) -> Iterator[str]:
 
 
 def _open_files(process: Path) -> set[str]:
-    try:
-        return {os.readlink(file) for file in (process / "fd").iterdir()}
-    except OSError:
-        return set()
+    found = set()
+    with suppress(OSError):  # not ours to see, or gone
+        for file in list((process / "fd").iterdir()):
+            with suppress(OSError):
+                found.add(os.readlink(file))
+    return found
