@@ -109,7 +109,9 @@ class Consumer:
             while True:
                 try:
                     found = await kafka.getmany(timeout_ms=200, max_records=BATCH)
-                except (OffsetOutOfRangeError, NoOffsetForPartitionError) as problem:
+                except NoOffsetForPartitionError:
+                    found = {}  # assigned, and not claimed yet: the position comes from our table
+                except OffsetOutOfRangeError as problem:
                     raise assignment.log_changed or LogChangedError(repr(problem)) from problem
                 if assignment.log_changed is not None:
                     raise assignment.log_changed

@@ -36,6 +36,15 @@ class ProductAdded(Event, frozen=True, kw_only=True):
     product: ProductState
 
 
+@declare("orders.product_changed.v1", topic="patron.orders.reference", key="product_id")
+class ProductChanged(Event, frozen=True, kw_only=True):
+    """A product was changed; `changed` names the fields."""
+
+    product_id: UUID
+    product: ProductState
+    changed: tuple[str, ...]
+
+
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line: `amount_minor` is what the customer pays for it, `list_amount_minor` what the list says."""
 

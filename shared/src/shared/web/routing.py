@@ -135,14 +135,21 @@ class _Call:
 
     async def arguments(self, request: Request, errors: Errors) -> dict[str, Any]:
         """What to call the function with; what is wrong with the request goes to `errors`."""
-        values: dict[str, Any] = {}
+        values = self._parameters(request, errors)
         for name, inner in self._inner:
             before = len(errors)
-            given = await inner.arguments(request, errors)
+            if inner._inner:
+                given = await inner.arguments(request, errors)
+            else:
+                given = inner._parameters(request, errors)
             if len(errors) == before:
                 value = await inner._function(**given)
                 if name is not None:
                     values[name] = value
+        return values
+
+    def _parameters(self, request: Request, errors: Errors) -> dict[str, Any]:
+        values: dict[str, Any] = {}
         for param in self._path:
             param.read(request.path_params, values, errors)
         for param in self._headers:

@@ -1,0 +1,93 @@
+"""Parked events: retried, edited or discarded by somebody, with a reason, in order."""
+
+import pytest
+
+from shared.bus import parking
+from shared.bus.inbox import Inbox
+from shared.db import Database
+from shared.errors import Conflict, NotFound
+from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
+
+
+@pytest.fixture
+async def stuck(db: Database) -> tuple[Ledger, Inbox, int]:
+    """Key `a`: 1 applied, 2 parked, 3 and 4 queued."""
+    failing = Ledger(fails_on={66})
+    inbox = Inbox(failing.handlers)
+    await take_in(db, inbox, record("a", 1), record("a", 2, 66), record("a", 3), record("a", 4))
+    async with db.read() as connection:
+        parked = await connection.fetchval("SELECT id FROM parked_event WHERE state = 'parked'")
+    return failing, inbox, parked
+
+
+async def test_a_retry_applies_it_and_all_that_waited_in_order(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
+    failing, inbox, parked = stuck
+    failing.fails_on.clear()
+    async with db.tx() as tx:
+        assert await parking.retry(tx, inbox, parked, actor="ann", reason="repaired") == []
+    await take_in(db, inbox, record("a", 5))
+    assert await ledger(db, "a") == [(1, 1), (2, 66), (3, 3), (4, 4), (5, 5)]
+    async with db.read() as connection:
+        closed = await parking.get(connection, parked)
+    assert (closed.state, closed.actor, closed.reason) == ("retried", "ann", "repaired")
+
+
+async def test_a_retry_that_fails_again_leaves_it_parked(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
+    _, inbox, parked = stuck
+    async with db.tx() as tx:
+        left = await parking.retry(tx, inbox, parked, actor="ann", reason="hope")
+    assert [(p.seq, p.state) for p in left] == [(2, "parked"), (3, "queued"), (4, "queued")]
+    assert await ledger(db, "a") == [(1, 1)]
+
+
+async def test_discarding_goes_on_without_it(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
+    _, inbox, parked = stuck
+    async with db.tx() as tx:
+        assert await parking.discard(tx, inbox, parked, actor="ann", reason="never happened") == []
+    assert await ledger(db, "a") == [(1, 1), (3, 3), (4, 4)]
+
+
+async def test_editing_applies_the_new_value_and_keeps_the_old_on_record(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
+    _, inbox, parked = stuck
+    async with db.tx() as tx:
+        event = await parking.get(tx, parked)
+        left = await parking.edit(
+            tx, inbox, parked, headers=event.headers, value=b'{"thing":"a","amount":7}', actor="ann", reason="typo"
+        )
+    assert left == []
+    assert await ledger(db, "a") == [(1, 1), (2, 7), (3, 3), (4, 4)]
+    async with db.read() as connection:
+        assert b"66" in ((await parking.get(connection, parked)).value or b"")
+
+
+async def test_an_edit_that_is_still_no_event_changes_nothing(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
+    _, inbox, parked = stuck
+    with pytest.raises(Conflict, match="still cannot be applied"):
+        async with db.tx() as tx:
+            event = await parking.get(tx, parked)
+            await parking.edit(tx, inbox, parked, headers=event.headers, value=b"{}", actor="ann", reason="oops")
+    assert await count(db, "parked_event WHERE state IN ('parked', 'queued')") == 3
+
+
+async def test_what_is_closed_cannot_be_retried(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
+    _, inbox, parked = stuck
+    async with db.tx() as tx:
+        await parking.discard(tx, inbox, parked, actor="ann", reason="gone")
+    with pytest.raises(Conflict, match="discarded"):
+        async with db.tx() as tx:
+            await parking.retry(tx, inbox, parked, actor="ann", reason="again")
+    with pytest.raises(NotFound):
+        async with db.tx() as tx:
+            await parking.retry(tx, inbox, 10**9, actor="ann", reason="which")
+
+
+async def test_a_forged_event_does_not_displace_the_true_one(db: Database) -> None:
+    inbox = Inbox(Ledger().handlers)
+    forged, genuine = record("a", 1), record("a", 1)
+    forged.value = b"garbage"
+    await take_in(db, inbox, forged)
+    await take_in(db, inbox, genuine, record("a", 2))
+    async with db.tx() as tx:
+        parked = await parking.list_parked(tx, key="a")
+        assert await parking.discard(tx, inbox, parked[0].id, actor="ann", reason="forged") == []
+    assert await ledger(db, "a") == [(1, 1), (2, 2)]

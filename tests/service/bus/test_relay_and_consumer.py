@@ -1,0 +1,191 @@
+"""From outbox to handler over a real Kafka: once, in order, whoever dies or sleeps in between."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shared.bus.consumer import Consumer, FencedError
+from shared.bus.outbox import emit
+from shared.bus.relay import LeaseLostError, Relay
+from shared.db import Database
+from tests.service.bus.conftest import NOW, Counted, Ledger, count, create_topic, ledger, read_log
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    """Wait for a condition; fails when it does not come true."""
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(*work: Any) -> AsyncIterator[list[asyncio.Task[None]]]:
+    tasks = [asyncio.create_task(w.run()) for w in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@asynccontextmanager
+async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def publish(db: Database, things: str, start: int = 1) -> None:
+    for place, thing in enumerate(things):
+        async with db.tx() as tx:
+            await emit(tx, Counted(thing=thing, amount=start + place), at=NOW)
+
+
+async def test_everything_published_arrives_once_and_in_order(db: Database, lab: str) -> None:
+    await publish(db, "abcabcabc")
+    async with running(Relay(db, lab), Consumer(db, lab, Counted.topic, Ledger().handlers)):
+        await publish(db, "aaa", start=10)
+        await until(lambda: _is(db, "ledger", 12))
+    assert await ledger(db, "a") == [(1, 1), (2, 4), (3, 7), (4, 10), (5, 11), (6, 12)]
+    assert await count(db, "outbox WHERE sent_at IS NULL") == 0
+    assert await count(db, "parked_event") == 0
+
+
+async def _is(db: Database, what: str, number: int) -> bool:
+    return await count(db, what) == number
+
+
+async def test_the_log_has_each_key_in_order(db: Database, lab: str) -> None:
+    await publish(db, "abcde" * 40)
+    async with running(Relay(db, lab)):
+        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+    by_key = defaultdict(list)
+    for key, seq, _ in await read_log(lab, Counted.topic):
+        by_key[key].append(seq)
+    assert by_key == {key: list(range(1, 41)) for key in "abcde"}
+
+
+async def test_a_second_relay_stands_by_until_the_first_has_gone(db: Database, lab: str) -> None:
+    first, second = Relay(db, lab), Relay(db, lab)
+    assert await first.hold_lease()
+    assert not await second.hold_lease()
+    await publish(db, "a")
+    async with running(second):
+        await first._give_up_lease()
+        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+
+
+async def test_a_relay_that_slept_through_its_lease_marks_nothing(db: Database, lab: str) -> None:
+    await publish(db, "ab")
+    sleeper, successor = Relay(db, lab), Relay(db, lab)
+    assert await sleeper.hold_lease()
+    async with db.tx() as tx:
+        await tx.execute("UPDATE relay_lease SET expires_at = now() - interval '1 second'")
+    assert await successor.hold_lease()
+    async with producing(lab) as producer:
+        with pytest.raises(LeaseLostError):
+            await sleeper.send_once(producer)
+        assert await count(db, "outbox WHERE sent_at IS NULL") == 2
+        assert await successor.send_once(producer) == 2
+    async with running(Consumer(db, lab, Counted.topic, Ledger().handlers)):
+        await until(lambda: _is(db, "ledger", 2))  # what both sent counts once
+    assert await count(db, "ledger") == 2
+
+
+async def test_a_consumer_that_slept_is_fenced_and_applies_nothing(db: Database, lab: str) -> None:
+    await publish(db, "a")
+    async with running(Relay(db, lab)):
+        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+    group = Counted.topic
+    sleeper, successor = (Consumer(db, lab, group, Ledger().handlers) for _ in range(2))
+    partitions = {TopicPartition(Counted.topic, p) for p in range(3)}
+    async with reading(lab) as kafka:
+        kafka.assign(partitions)
+        await sleeper.claim(kafka, partitions)
+        found = {p: r for p, r in (await kafka.getmany(timeout_ms=5000)).items() if r}
+        await successor.claim(kafka, partitions)
+        with pytest.raises(FencedError):
+            async with db.tx() as tx:
+                await sleeper.compare_and_set(tx, {p: r[-1] for p, r in found.items()})
+        async with db.tx() as tx:
+            await successor.compare_and_set(tx, {p: r[-1] for p, r in found.items()})
+
+
+@asynccontextmanager
+async def reading(bootstrap: str) -> AsyncIterator[Any]:
+    from aiokafka import AIOKafkaConsumer
+
+    kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await kafka.start()
+    try:
+        yield kafka
+    finally:
+        await kafka.stop()
+
+
+async def test_two_consumers_share_the_partitions_and_count_once(db: Database, lab: str) -> None:
+    async with running(Relay(db, lab), *(Consumer(db, lab, Counted.topic, Ledger().handlers) for _ in range(2))):
+        for start in (1, 201, 401):
+            await publish(db, "abcdefghij" * 20, start=start)
+        await until(lambda: _is(db, "ledger", 600))
+    async with db.read() as connection:
+        disorder = await connection.fetchval(
+            "SELECT count(*) FROM (SELECT seq, row_number() OVER (PARTITION BY thing ORDER BY n) AS place"
+            " FROM ledger) x WHERE seq <> place"
+        )
+    assert disorder == 0
+
+
+async def test_a_consumer_goes_on_where_it_was_when_it_comes_back(db: Database, lab: str) -> None:
+    group = Counted.topic
+    async with running(Relay(db, lab)):
+        for start in (1, 4, 7):
+            await publish(db, "abc", start=start)
+            async with running(Consumer(db, lab, group, Ledger().handlers)):
+                await until(lambda expected=start + 2: _is(db, "ledger", expected))
+    assert await ledger(db, "a") == [(1, 1), (2, 4), (3, 7)]
+
+
+async def test_a_poison_record_is_parked_and_the_rest_goes_on(db: Database, lab: str) -> None:
+    async with producing(lab) as producer:
+        for headers in ([], [("ce_type", b"\xff\xfe")], [("ce_specversion", b"1.0"), ("ce_partitionkey", b"a")]):
+            await producer.send_and_wait(Counted.topic, b"\xff\x00", key=b"a", headers=headers)
+    await publish(db, "a")
+    async with running(Relay(db, lab), Consumer(db, lab, Counted.topic, Ledger().handlers)):
+        await until(lambda: _is(db, "ledger", 1))
+    async with db.read() as connection:
+        parked = await connection.fetch("SELECT * FROM parked_event")
+    assert [p["value"] for p in parked] == [b"\xff\x00"] * 3
+    assert {p["offset"] for p in parked} == {0, 1, 2}
+
+
+async def test_a_recreated_topic_stops_the_consumer_instead_of_starting_over(db: Database, lab: str) -> None:
+    topic = Counted.topic
+    async with running(Relay(db, lab), Consumer(db, lab, topic, Ledger().handlers)):
+        await publish(db, "abc")
+        await until(lambda: _is(db, "ledger", 3))
+    admin = AIOKafkaAdminClient(bootstrap_servers=lab)
+    await admin.start()
+    await admin.delete_topics([topic])
+
+    async def gone() -> bool:
+        return topic not in await admin.list_topics()
+
+    await until(gone)
+    await admin.close()
+    await create_topic(lab, topic)
+    await publish(db, "abcabcabc", start=4)
+    async with running(Relay(db, lab), Consumer(db, lab, topic, Ledger().handlers)) as (_, consuming):
+        await asyncio.wait_for(consuming, 30)
+    assert await count(db, "ledger") == 3
