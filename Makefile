@@ -17,7 +17,7 @@ CUSTOMER_ID ?=
 ARGS ?=
 export PORT_OFFSET
 
-.PHONY: help setup run up test check migrations format bench chaos token clean
+.PHONY: help setup run up test check migrations contracts format bench chaos token clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | while IFS='|' read -r name text; do \
@@ -56,6 +56,9 @@ check: setup migrations ## Lint, types, architecture, migrations and event contr
 
 migrations: setup
 	$(BIN)/python -m stack check-migrations
+
+contracts: setup ## Write the event contracts anew from the code; breaking changes are refused
+	$(BIN)/python -m shared.events write
 
 format: setup ## Format the code and sort the imports
 	$(BIN)/ruff check --fix --select I

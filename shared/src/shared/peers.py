@@ -14,7 +14,7 @@ def client(token_file: Path | None) -> httpx.AsyncClient:
 
     async def sign(request: httpx.Request) -> None:
         if token_file is not None:
-            request.headers["Authorization"] = f"Bearer {token_file.read_text().strip()}"
+            request.headers["Authorization"] = f"Bearer {token_file.read_text().strip()}"  # noqa: ASYNC240  (a line, from memory)
         traceparent = current_traceparent()
         if traceparent:
             request.headers["traceparent"] = traceparent

@@ -107,16 +107,17 @@ async def read_log(bootstrap: str, topic: str) -> list[tuple[str, int, bytes]]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or await _known(consumer, topic)]
+        partitions = [
+            TopicPartition(topic, p)
+            for p in consumer.partitions_for_topic(topic) or await _known(consumer, topic)
+        ]
         consumer.assign(partitions)
         await consumer.seek_to_beginning()
         ends = await consumer.end_offsets(partitions)
         found: list[tuple[str, int, bytes]] = []
         while any([await consumer.position(p) < ends[p] for p in partitions]):
             for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += [
-                    (r.key.decode(), int(dict(r.headers)["ce_sequence"]), r.value) for r in records
-                ]
+                found += [(r.key.decode(), int(dict(r.headers)["ce_sequence"]), r.value) for r in records]
         return found
     finally:
         await consumer.stop()
@@ -135,7 +136,11 @@ def record(thing: str, seq: int, amount: int = 0, *, event: Event | None = None)
     event = event or Counted(thing=thing, amount=amount or seq)
     wire_name = next(name for name, known in EVENTS.items() if known is type(event))
     return Incoming(
-        event.topic, headers(new_id(), wire_name, thing, seq, NOW, None, None, None), encode(event), partition=0, offset=seq
+        event.topic,
+        headers(new_id(), wire_name, thing, seq, NOW, None, None, None),
+        encode(event),
+        partition=0,
+        offset=seq,
     )
 
 
@@ -156,4 +161,15 @@ async def count(db: Database, what: str) -> int:
         return int(await connection.fetchval(f"SELECT count(*) FROM {what}"))
 
 
-__all__ = ["NOW", "Counted", "Ledger", "Renamed", "count", "ledger", "msgspec", "read_log", "record", "take_in"]
+__all__ = [
+    "NOW",
+    "Counted",
+    "Ledger",
+    "Renamed",
+    "count",
+    "ledger",
+    "msgspec",
+    "read_log",
+    "record",
+    "take_in",
+]

@@ -5,10 +5,10 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.service.bus.conftest import Counted, Ledger, Renamed, count, ledger, record, take_in
 
 from shared.bus.inbox import Inbox
 from shared.db import Database
-from tests.service.bus.conftest import Counted, Ledger, Renamed, count, ledger, record, take_in
 
 
 async def test_an_event_that_comes_twice_counts_once(db: Database) -> None:
@@ -66,7 +66,12 @@ async def test_a_failing_event_stops_its_key_alone_and_its_followers_queue(db: D
     assert await ledger(db, "b") == [(1, 1), (2, 2)]
     async with db.read() as connection:
         rows = await connection.fetch("SELECT seq, state FROM parked_event ORDER BY seq")
-    assert [(r["seq"], r["state"]) for r in rows] == [(2, "parked"), (3, "queued"), (4, "queued"), (5, "queued")]
+    assert [(r["seq"], r["state"]) for r in rows] == [
+        (2, "parked"),
+        (3, "queued"),
+        (4, "queued"),
+        (5, "queued"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +92,7 @@ async def test_an_invalid_event_is_parked_as_it_came_and_its_key_waits(db: Datab
     assert await ledger(db, "b") == [(1, 1)]
     async with db.read() as connection:
         parked = await connection.fetchrow("SELECT * FROM parked_event WHERE state = 'parked'")
+    assert parked is not None
     assert says in parked["error"]
     assert parked["value"] == bad.value
 

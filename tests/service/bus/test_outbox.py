@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.service.bus.conftest import NOW, Counted, count
 
 from shared.bus.outbox import emit, keep_partitions, list_after
 from shared.db import Database
-from tests.service.bus.conftest import NOW, Counted, count
 
 
 async def test_each_key_has_its_own_gapless_sequence(db: Database) -> None:
@@ -69,11 +69,13 @@ async def test_partitions_are_made_ahead_and_dropped_only_when_wholly_sent(db: D
             day = today - timedelta(days=days)
             name = f"outbox_{day:%Y_%m_%d}"
             await tx.execute(
-                f"CREATE TABLE {name} PARTITION OF outbox FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+                f"CREATE TABLE {name} PARTITION OF outbox"
+                f" FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
             )
             await tx.execute(
                 "INSERT INTO outbox (day, topic, key, seq, event_id, type, at, payload, sent_at)"
-                " VALUES ($1, 't', 'k', $2, gen_random_uuid(), 'x.y.v1', now(), '', CASE WHEN $3 THEN now() END)",
+                " VALUES ($1, 't', 'k', $2, gen_random_uuid(), 'x.y.v1', now(), '',"
+                " CASE WHEN $3 THEN now() END)",
                 day, days, sent,
             )  # fmt: skip
         await keep_partitions(tx)

@@ -1,12 +1,12 @@
 """Parked events: retried, edited or discarded by somebody, with a reason, in order."""
 
 import pytest
+from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
 
 from shared.bus import parking
 from shared.bus.inbox import Inbox
 from shared.db import Database
 from shared.errors import Conflict, NotFound
-from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
 
 
 @pytest.fixture
@@ -52,7 +52,13 @@ async def test_editing_applies_the_new_value_and_keeps_the_old_on_record(db: Dat
     async with db.tx() as tx:
         event = await parking.get(tx, parked)
         left = await parking.edit(
-            tx, inbox, parked, headers=event.headers, value=b'{"thing":"a","amount":7}', actor="ann", reason="typo"
+            tx,
+            inbox,
+            parked,
+            headers=event.headers,
+            value=b'{"thing":"a","amount":7}',
+            actor="ann",
+            reason="typo",
         )
     assert left == []
     assert await ledger(db, "a") == [(1, 1), (2, 7), (3, 3), (4, 4)]
@@ -65,7 +71,9 @@ async def test_an_edit_that_is_still_no_event_changes_nothing(db: Database, stuc
     with pytest.raises(Conflict, match="still cannot be applied"):
         async with db.tx() as tx:
             event = await parking.get(tx, parked)
-            await parking.edit(tx, inbox, parked, headers=event.headers, value=b"{}", actor="ann", reason="oops")
+            await parking.edit(
+                tx, inbox, parked, headers=event.headers, value=b"{}", actor="ann", reason="oops"
+            )
     assert await count(db, "parked_event WHERE state IN ('parked', 'queued')") == 3
 
 

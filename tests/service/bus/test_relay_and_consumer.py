@@ -2,26 +2,21 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from tests.service.bus.conftest import NOW, Counted, Ledger, count, create_topic, ledger, read_log
 
 from shared.bus.consumer import Consumer, FencedError
 from shared.bus.outbox import emit
 from shared.bus.relay import LeaseLostError, Relay
 from shared.db import Database
-from tests.service.bus.conftest import NOW, Counted, Ledger, count, create_topic, ledger, read_log
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
-    """Wait for a condition; fails when it does not come true."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)
+from shared.testing.waiting import until
 
 
 @asynccontextmanager
@@ -124,8 +119,6 @@ async def test_a_consumer_that_slept_is_fenced_and_applies_nothing(db: Database,
 
 @asynccontextmanager
 async def reading(bootstrap: str) -> AsyncIterator[Any]:
-    from aiokafka import AIOKafkaConsumer
-
     kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await kafka.start()
     try:
@@ -135,7 +128,9 @@ async def reading(bootstrap: str) -> AsyncIterator[Any]:
 
 
 async def test_two_consumers_share_the_partitions_and_count_once(db: Database, lab: str) -> None:
-    async with running(Relay(db, lab), *(Consumer(db, lab, Counted.topic, Ledger().handlers) for _ in range(2))):
+    async with running(
+        Relay(db, lab), *(Consumer(db, lab, Counted.topic, Ledger().handlers) for _ in range(2))
+    ):
         for start in (1, 201, 401):
             await publish(db, "abcdefghij" * 20, start=start)
         await until(lambda: _is(db, "ledger", 600))
@@ -153,13 +148,17 @@ async def test_a_consumer_goes_on_where_it_was_when_it_comes_back(db: Database, 
         for start in (1, 4, 7):
             await publish(db, "abc", start=start)
             async with running(Consumer(db, lab, group, Ledger().handlers)):
-                await until(lambda expected=start + 2: _is(db, "ledger", expected))
+                await until(partial(_is, db, "ledger", start + 2))
     assert await ledger(db, "a") == [(1, 1), (2, 4), (3, 7)]
 
 
 async def test_a_poison_record_is_parked_and_the_rest_goes_on(db: Database, lab: str) -> None:
     async with producing(lab) as producer:
-        for headers in ([], [("ce_type", b"\xff\xfe")], [("ce_specversion", b"1.0"), ("ce_partitionkey", b"a")]):
+        for headers in (
+            [],
+            [("ce_type", b"\xff\xfe")],
+            [("ce_specversion", b"1.0"), ("ce_partitionkey", b"a")],
+        ):
             await producer.send_and_wait(Counted.topic, b"\xff\x00", key=b"a", headers=headers)
     await publish(db, "a")
     async with running(Relay(db, lab), Consumer(db, lab, Counted.topic, Ledger().handlers)):

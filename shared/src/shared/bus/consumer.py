@@ -25,8 +25,10 @@ _stopped = Gauge("patron_consumer_stopped", "1 when a changed log stopped the co
 
 _CLAIM = """
 INSERT INTO consumer_offset (group_id, topic, partition, next_offset, epoch, owner)
-SELECT $1, topic, partition, start, 1, $2 FROM unnest($3::text[], $4::int[], $5::bigint[]) AS n (topic, partition, start)
-ON CONFLICT (group_id, topic, partition) DO UPDATE SET epoch = consumer_offset.epoch + 1, owner = excluded.owner
+SELECT $1, topic, partition, start, 1, $2
+FROM unnest($3::text[], $4::int[], $5::bigint[]) AS n (topic, partition, start)
+ON CONFLICT (group_id, topic, partition) DO UPDATE
+SET epoch = consumer_offset.epoch + 1, owner = excluded.owner
 RETURNING topic, partition, next_offset, epoch, fingerprint
 """
 _COMPARE_AND_SET = """
@@ -183,8 +185,8 @@ class Consumer:
             before = found[0]
             if before.offset != claim.next_offset - 1 or fingerprint(before) != claim.remembered:
                 raise LogChangedError(
-                    f"{partition.topic}/{partition.partition}: the record before offset {claim.next_offset} is not"
-                    f" the one that was read; the topic was recreated"
+                    f"{partition.topic}/{partition.partition}: the record before offset {claim.next_offset}"
+                    " is not the one that was read; the topic was recreated"
                 )
             claim.remembered = None
         return [record for record in found if record.offset >= claim.next_offset]

@@ -112,7 +112,8 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
         event = decode(name, incoming.value or b"")
         if event.key != incoming.key or event.topic != incoming.topic:
             raise ValueError(
-                f"it is about {event.key} on {event.topic}, its envelope says {incoming.key} on {incoming.topic}"
+                f"it is about {event.key} on {event.topic},"
+                f" its envelope says {incoming.key} on {incoming.topic}"
             )
     except (msgspec.DecodeError, UnknownEventError, ValueError) as problem:
         incoming.problem = f"{name}: {problem}"
@@ -176,7 +177,7 @@ class Inbox:
         return read(incoming, self.handlers)
 
     async def take_in(self, tx: Tx, incomings: Sequence[Incoming]) -> None:
-        """Apply what is next for its key, hold what is early, pass over what is known, park what cannot be."""
+        """Apply what is next for its key, hold what is early, pass over what is known, park the rest."""
         progress = await _lock_progress(tx, incomings)
         before = {stream: (p.last_seq, p.parked, p.held) for stream, p in progress.items()}
         ready: list[Incoming] = []

@@ -97,7 +97,7 @@ Minor = Annotated[int, Field(ge=0, le=10**15)]
 
 Quantity = Annotated[int, Field(ge=1, le=10**6)]
 
-Sequence = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """A place in a stream of events."""
 
 Currency = Annotated[str, StringConstraints(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$")]

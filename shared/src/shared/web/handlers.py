@@ -1,6 +1,6 @@
 """Which exception becomes which problem."""
 
-import asyncio
+import socket
 
 import asyncpg
 import structlog
@@ -39,7 +39,8 @@ _AWAY = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     ConnectionError,
-    asyncio.TimeoutError,
+    socket.gaierror,
+    TimeoutError,
 )
 _UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 

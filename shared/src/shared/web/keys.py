@@ -29,6 +29,7 @@ class IssuerKeys:
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._published: Any = None
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -70,15 +71,14 @@ class IssuerKeys:
     async def _fetch(self) -> None:
         self._tried_at = time.monotonic()
         try:
-            keys = _usable(await _read(self._url))
+            published = await _read(self._url)
+            keys = _usable(published)
         except (httpx.HTTPError, OSError, ValueError, TypeError) as error:
             log.warning("issuer keys unreadable", url=self._url, error=str(error))
             return
         self._fetched_at = time.monotonic()
-        if {i: _fingerprint(k) for i, k in keys.items()} != {
-            i: _fingerprint(k) for i, k in self._keys.items()
-        }:
-            self._keys = keys
+        if published != self._published:
+            self._published, self._keys = published, keys
             self.generation += 1
 
 
@@ -105,7 +105,3 @@ def _usable(key_set: Any) -> dict[str | None, jwt.PyJWK]:
     if not keys:
         raise ValueError(f"no key for {', '.join(ALGORITHMS)} in the key set")
     return keys
-
-
-def _fingerprint(key: jwt.PyJWK) -> str:
-    return json.dumps(key._jwk_data, sort_keys=True)
