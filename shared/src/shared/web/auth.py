@@ -71,7 +71,10 @@ class Auth:
         """The caller that an `Authorization` header speaks for."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise _unknown("Send the header Authorization: Bearer <token>, with a token of the issuer.")
+            raise Unauthenticated(
+                "Send the header Authorization: Bearer <token>, with a token of the issuer.",
+                headers={"WWW-Authenticate": 'Bearer realm="patron"'},
+            )
         self._keys.refresh()
         known = self._known.get(token)
         if known is None or known.generation != self._keys.generation:
