@@ -1,0 +1,28 @@
+"""Requests about comments, and answers."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import StringConstraints
+
+from service_desk.comments.domain import Visibility
+from shared.web.fields import Body, Text, View
+
+
+class WriteComment(Body):
+    """A remark. Without `visibility` the desk's is internal, a customer's public."""
+
+    text: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)]
+    visibility: Visibility | None = None
+
+
+class CommentView(View):
+    """A remark, who made it, and who may read it."""
+
+    id: UUID
+    ticket_id: UUID
+    visibility: Visibility
+    text: str
+    author: str
+    written_at: datetime
