@@ -84,12 +84,12 @@ def sql(statement: ClauseElement) -> str:
     return str(statement.compile(dialect=asyncpg_dialect(paramstyle="numeric_dollar")))  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped
 
 
-def row(table: type[Row], record: Mapping[str, Any]) -> Row:
+def row(table: type[Row], record: Mapping[str, Any] | asyncpg.Record) -> Row:
     """The record as a typed row; columns and fields have the same names."""
     return table(**record)
 
 
-def rows(table: type[Row], records: Iterable[Mapping[str, Any]]) -> list[Row]:
+def rows(table: type[Row], records: Iterable[Mapping[str, Any] | asyncpg.Record]) -> list[Row]:
     """The records as typed rows."""
     return [table(**record) for record in records]
 
