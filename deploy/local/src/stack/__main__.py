@@ -33,11 +33,19 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it reaches us as exceptions
     try:
         return int(options.do(options) or 0)
-    except Trouble as trouble:
-        Console(stderr=True).print(
-            f"\n{trouble}\n", style="bold red", markup=False, highlight=False, soft_wrap=True
+    except PermissionError as error:
+        return _tell(
+            f"This user may not use {error.filename}. Start Patron as the user who ran it here before, "
+            "or have that user remove its data with make clean."
         )
-        return 1
+    except Trouble as trouble:
+        return _tell(str(trouble))
+
+
+def _tell(message: str) -> int:
+    console = Console(stderr=True)
+    console.print(f"\n{message}\n", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    return 1
 
 
 def _run(options: argparse.Namespace) -> int:

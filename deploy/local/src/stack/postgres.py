@@ -216,6 +216,12 @@ def _home(directory: Path, user: User | None, say: Callable[[str], None]) -> Pat
         if not home.exists() and user:
             say(f"PostgreSQL's data are kept in {home}: its user {user.name} cannot reach {directory}")
     home.mkdir(exist_ok=True)
+    data, us = home / "data", user.uid if user else os.geteuid()
+    if data.exists() and data.stat().st_uid != us:
+        raise Trouble(
+            f"The data in {data} belong to another user (uid {data.stat().st_uid}). Start Patron as the "
+            "user who ran it here before, or remove them with make clean."
+        )
     home.chmod(0o700)
     if user:
         os.chown(home, user.uid, user.gid)
