@@ -63,6 +63,18 @@ async def _expected(
 IfMatch = Annotated[Expected, Depends(_expected)]
 
 
+async def _expected_if_said(
+    if_match: Annotated[
+        str | None, Header(alias="If-Match", description="The ETag it was decided from, if that matters.")
+    ] = None,
+) -> Expected:
+    return Expected(None) if if_match is None else parse_if_match(if_match)
+
+
+IfMatchGiven = Annotated[Expected, Depends(_expected_if_said)]
+"""For moves, which guard themselves: checked when it is sent."""
+
+
 def check(expected: Expected, version: int, view: BaseModel) -> None:
     """Refuse a change made from another version than the current one; the answer shows what is there now."""
     if not expected.allows(version):
