@@ -47,14 +47,12 @@ test: setup ## Run all tests, with a short round of chaos
 	$(BIN)/pytest -q tests/unit tests/service tests/contract tests/system
 	@$(MAKE) --no-print-directory chaos FAULTS=$(FAULTS)
 
-check: setup migrations ## Lint, types, architecture, migrations and event contracts
+check: setup ## Lint, types, architecture, migrations and event contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m shared.events check
-
-migrations: setup
 	$(BIN)/python -m stack check-migrations
 
 contracts: setup ## Write the event contracts anew from the code; breaking changes are refused
