@@ -17,11 +17,11 @@ CUSTOMER_ID ?=
 ARGS ?=
 export PORT_OFFSET
 
-.PHONY: help setup run up test check migrations contracts format bench chaos token clean
+.PHONY: help setup run up test check contracts format bench chaos token clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | while IFS='|' read -r name text; do \
-		printf '  \033[1m%-8s\033[0m %s\n' "$$name" "$$text"; done
+		printf '  \033[1m%-9s\033[0m %s\n' "$$name" "$$text"; done
 
 setup: .venv/.ready ## Make .venv with everything in it; quick when nothing changed
 
