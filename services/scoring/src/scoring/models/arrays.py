@@ -31,3 +31,10 @@ def in_pieces(work: Callable[[slice], T], rows: int) -> list[T]:
         return [work(piece) for piece in slices]
     with ThreadPoolExecutor(cores) as pool:  # numpy lets go of the interpreter's lock inside its loops
         return list(pool.map(work, slices))
+
+
+def joined(pieces: list[Floats]) -> Floats:
+    """The pieces as one array."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return np.concatenate(pieces) if pieces else np.empty(0)

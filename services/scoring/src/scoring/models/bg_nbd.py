@@ -1,7 +1,8 @@
 """BG/NBD: customers may stop for ever after any repeat purchase, each with their own probability.
 
-Purchase rate λ ~ Gamma(r, α) per week, dropout probability p ~ Beta(a, b). Fader, Hardie and Lee 2005, "Counting
-Your Customers the Easy Way". A challenger only: one who bought once is alive with certainty, however long ago.
+Purchase rate λ ~ Gamma(r, α) per week, dropout probability p ~ Beta(a, b). Fader, Hardie and Lee 2005,
+"Counting Your Customers the Easy Way". A challenger only: whoever bought once is certainly alive, however
+long ago that was.
 
 With c chances to stop so far (here the x repeat purchases; in MBG/NBD the first purchase is one as well) the
 posterior odds of being dead are D = a/(b+c−1) · ((α+T)/(α+t_x))^{r+x}, zero at c = 0; P(alive) = 1/(1+D);
@@ -122,8 +123,24 @@ def purchases_if_alive(params: Params, x: Floats, T: Floats, t: Floats, *, chanc
         low, high = (purchases_if_alive(side, x, T, t, chances=chances) for side in sides)
         return (low + high) / 2
     z, c = t / (alpha + T + t), a + b + chances - 1
-    left = np.exp((a - 1) * np.log1p(-z)) * special.hyp2f1(c - r - x, a - 1, c, z)
+    left = np.exp((a - 1) * np.log1p(-z)) * _hyp2f1(c - r - x, a - 1, c, z)
     return np.asarray(np.maximum(c / (a - 1) * (1 - left), 0.0))
+
+
+def _hyp2f1(a: Floats, b: float, c: Floats, z: Floats) -> Floats:
+    """₂F₁(a, b; c; z), by its series where scipy overflows: where c−a−b is a large whole number."""
+    value = special.hyp2f1(a, b, c, z)
+    lost = np.flatnonzero(~np.isfinite(value))
+    if lost.size:
+        a, c, z = a[lost], c[lost], z[lost]
+        term, total = np.ones(len(lost)), np.ones(len(lost))
+        for n in range(10_000):
+            term = term * (a + n) * (b + n) / ((c + n) * (n + 1)) * z
+            total += term
+            if (np.abs(term) <= 1e-17 * np.abs(total)).all():
+                break
+        value[lost] = total
+    return np.asarray(value)
 
 
 def _piece(params: Params, rows: Rows, piece: slice, first_chances: int) -> Floats:

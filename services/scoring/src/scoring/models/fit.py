@@ -50,8 +50,8 @@ def fit_rows(
 ) -> Fit[Params]:
     """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood.
 
-    The search begins at the prior's medians; without the prior a second one begins e^`other_start` away. Where
-    rows are very many, it begins at the fit to a regular sample of them.
+    The search begins at the prior's medians; without the prior a second one begins e^`other_start` away.
+    Where rows are very many, it begins at the fit to a regular sample of them.
     """
     rows = rows.for_fitting()
     centre = logs(prior)
@@ -59,7 +59,11 @@ def fit_rows(
     every = len(rows.x) // (MANY_ROWS // 10)
     if every > 1:
         sample = rows.every(every)
-        starts = [climb(lambda at: log_likelihood(at, sample), starts, centre if use_prior else None, sample.customers).at]
+        starts = [
+            climb(
+                lambda at: log_likelihood(at, sample), starts, centre if use_prior else None, sample.customers
+            ).at
+        ]
     peak = climb(lambda at: log_likelihood(at, rows), starts, centre if use_prior else None, rows.customers)
     return Fit(
         params=kind(*(float(value) for value in np.exp(peak.at))),

@@ -34,7 +34,7 @@ class Params:
 
 PUBLISHED = Params(p=6.25, q=3.74, gamma=15.44)
 """CDNOW in US dollars (Fader and Hardie 2013), where the median of the mean amounts was PUBLISHED_AMOUNT."""
-PUBLISHED_AMOUNT = 28.28
+PUBLISHED_AMOUNT = 27.5
 
 
 def log_likelihood(params: Params, x: ArrayLike, mean_amount: ArrayLike) -> Floats:
@@ -72,8 +72,8 @@ def prior(mean_amount: ArrayLike) -> Params:
 def fit(x: ArrayLike, mean_amount: ArrayLike, *, use_prior: bool = True) -> Fit[Params]:
     """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood.
 
-    Customers without a repeat purchase, or whose repeat purchases were worth nothing, tell nothing and are left
-    out: n counts the others. q ≤ 1, where the mean of everybody would be infinite, becomes 1.01.
+    Customers without a repeat purchase, or whose repeat purchases were worth nothing, tell nothing and are
+    left out: n counts the others. q ≤ 1, where the mean of everybody would be infinite, becomes 1.01.
     """
     x, m = floats(x, mean_amount)
     if not (np.isfinite(x).all() and np.isfinite(m).all()):
@@ -84,7 +84,10 @@ def fit(x: ArrayLike, mean_amount: ArrayLike, *, use_prior: bool = True) -> Fit[
     centre = logs(middle)
     starts = [centre] if use_prior else [centre, centre + np.array([-1.0, 0.3, 1.0])]
     peak = climb(
-        lambda at: log_likelihood_with_gradient(at, x, m), starts, centre if use_prior else None, float(len(x))
+        lambda at: log_likelihood_with_gradient(at, x, m),
+        starts,
+        centre if use_prior else None,
+        float(len(x)),
     )
     p, q, gamma = (float(value) for value in np.exp(peak.at))
     return Fit(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import Bools, Floats
+from .arrays import Bools, Floats, in_pieces, joined
 
 _NEGLIGIBLE = 37.0
 _points, _weights = np.polynomial.legendre.leggauss(24)
@@ -34,13 +34,17 @@ class Moments(NamedTuple):
 
 
 def integral(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Floats:
-    """J(k, s; a, b, length), for arrays of one shape."""
-    _, scale, _, _, density = _integrand(k, s, a, b, length)
-    return np.asarray(scale * (_WEIGHTS @ density))
+    """J(k, s; a, b, length), for arrays of one length."""
+
+    def piece(rows: slice) -> Floats:
+        _, scale, _, _, density = _integrand(k[rows], s, a[rows], b[rows], length[rows])
+        return np.asarray(scale * (_WEIGHTS @ density))
+
+    return joined(in_pieces(piece, len(k)))
 
 
 def moments(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Moments:
-    """J with the means that make its gradient."""
+    """J with the means that make its gradient, for a piece of the rows."""
     a_smaller, scale, v, log_other, density = _integrand(k, s, a, b, length)
     total = _WEIGHTS @ density
     share = _WEIGHTS[:, None] * density / total

@@ -1,7 +1,7 @@
 """MBG/NBD: BG/NBD in which customers may also stop right after their first purchase.
 
-Batislam, Denizel and Filiztekin 2007, "Empirical validation and comparison of models for customer base analysis".
-The formulas are those of BG/NBD with c = x + 1 chances to stop.
+Batislam, Denizel and Filiztekin 2007, "Empirical validation and comparison of models for customer base
+analysis". The formulas are those of BG/NBD with c = x + 1 chances to stop.
 """
 
 import numpy as np

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from . import integral
-from .arrays import Floats, floats, in_pieces
+from .arrays import Floats, floats, in_pieces, joined
 from .fit import Fit, fit_rows
 from .rfm import Rows
 
@@ -62,8 +62,7 @@ def p_alive(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Float
 def log_odds_dead(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
     """ln I; −∞ where T = t_x."""
     x, t_x, T = floats(x, t_x, T)
-    found = in_pieces(lambda rows: _log_odds_dead(params, x[rows], t_x[rows], T[rows]), len(x))
-    return np.concatenate(found) if found else np.empty(0)
+    return joined(in_pieces(lambda rows: _log_odds_dead(params, x[rows], t_x[rows], T[rows]), len(x)))
 
 
 def _log_odds_dead(params: Params, x: Floats, t_x: Floats, T: Floats) -> Floats:
@@ -88,7 +87,7 @@ def expected_purchases(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLik
 def weeks_alive(s: float, b: Floats, t: Floats) -> Floats:
     """∫₀ᵗ (b/(b+u))^s du: of the next t weeks, how many a customer alive today is expected to be alive."""
     grown = np.log1p(t / b)
-    return np.asarray(b * grown * special.exprel((1 - s) * grown))
+    return np.asarray(b * grown if s == 1 else b / (1 - s) * np.expm1((1 - s) * grown))
 
 
 def p_no_purchase(params: Params, x: ArrayLike, T: ArrayLike, t: ArrayLike) -> Floats:
@@ -97,8 +96,7 @@ def p_no_purchase(params: Params, x: ArrayLike, T: ArrayLike, t: ArrayLike) -> F
     The likelihood at x = 0, t_x = 0, T = t under (r+x, α+T, s, β+T).
     """
     x, T, t = floats(x, T, t)
-    found = in_pieces(lambda rows: _p_no_purchase(params, x[rows], T[rows], t[rows]), len(x))
-    return np.concatenate(found) if found else np.empty(0)
+    return joined(in_pieces(lambda rows: _p_no_purchase(params, x[rows], T[rows], t[rows]), len(x)))
 
 
 def _p_no_purchase(params: Params, x: Floats, T: Floats, t: Floats) -> Floats:

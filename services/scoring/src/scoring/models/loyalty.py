@@ -1,0 +1,143 @@
+"""The loyalty index: 100·Σ w_j·s_j / Σ w_j over the indicators for which there is evidence.
+
+What is missing is said, by the coverage (the observed share of the weights) and per indicator, never guessed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .arrays import Floats, floats
+from .pareto_nbd import Params
+
+QUANTILES = 101
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each indicator counts for; data, versioned, kept with every score it made."""
+
+    version: str = "1"
+    repeat_rate: float = 0.30
+    wallet_share: float = 0.15
+    referrals: float = 0.15
+    price_insensitivity: float = 0.10
+    fault_tolerance: float = 0.10
+    speed_of_choosing: float = 0.10
+    attitude_to_competitors: float = 0.10
+
+    def __post_init__(self) -> None:
+        weights = [getattr(self, name) for name in INDICATORS]
+        if not all(np.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+            raise ValueError("weights are finite and not negative, and one at least is above 0")
+
+
+INDICATORS = tuple(field.name for field in fields(Weights) if field.name != "version")
+
+
+class Indicator(NamedTuple):
+    """One indicator's value from 0 to 1, None where there is no evidence, and its weight."""
+
+    value: float | None
+    weight: float
+
+    @property
+    def observed(self) -> bool:
+        """Whether there is evidence for it."""
+        return self.value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Loyalty:
+    """The index from 0 to 100, None where nothing is observed, and what it was made of."""
+
+    index: float | None
+    coverage: float
+    indicators: Mapping[str, Indicator]
+    weights_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a customer beyond their purchase rate; None: not known.
+
+    Shares and attitudes are from 0 to 1; price insensitivity needs purchases, fault tolerance a fault.
+    """
+
+    wallet_share: float | None = None
+    referrals: int | None = None
+    purchases: int = 0
+    discounted_purchases: int | None = None  # None: it is not recorded which purchases were at a discount
+    faults: int = 0
+    repurchases_after_fault: int = 0
+    speed_of_choosing: float | None = None
+    attitude_to_competitors: float | None = None
+
+
+NOTHING_KNOWN = Evidence()
+FIRST_WEIGHTS = Weights()
+
+
+def purchase_rate(params: Params, x: ArrayLike, T: ArrayLike) -> Floats:
+    """(r+x)/(α+T): purchases per week, as believed after x in T weeks."""
+    x, T = floats(x, T)
+    return np.asarray((params.r + x) / (params.alpha + T))
+
+
+def quantile_grid(params: Params, x: ArrayLike, T: ArrayLike) -> Floats:
+    """The population's quantiles 0, 1, … 100% of the purchase rate, to be kept with the fit."""
+    rates = purchase_rate(params, x, T)
+    return np.quantile(rates, np.linspace(0, 1, QUANTILES)) if rates.size else np.empty(0)
+
+
+def repeat_rate(params: Params, x: ArrayLike, T: ArrayLike, grid: Floats) -> Floats:
+    """The percentile (0 to 1) of each customer's purchase rate in the population of the grid.
+
+    Equal quantiles, as where most bought once on one day, are a step: its middle counts. Needs a grid.
+    """
+    rates = purchase_rate(params, x, T)
+    below, upto = np.searchsorted(grid, rates, "left"), np.searchsorted(grid, rates, "right")
+    inside = np.interp(rates, grid, np.arange(len(grid)))
+    place = np.where(upto - below > 1, (below + upto - 1) / 2, inside)
+    return np.asarray(place / (len(grid) - 1))
+
+
+def loyalty(
+    repeat_rate: float | None, evidence: Evidence = NOTHING_KNOWN, weights: Weights = FIRST_WEIGHTS
+) -> Loyalty:
+    """The index of one customer, `repeat_rate` as the percentile from `repeat_rate()`."""
+    values: dict[str, float | None] = {
+        "repeat_rate": repeat_rate,
+        "wallet_share": evidence.wallet_share,
+        "referrals": None if evidence.referrals is None else float(-np.expm1(-evidence.referrals)),
+        "price_insensitivity": _price_insensitivity(evidence),
+        "fault_tolerance": _fault_tolerance(evidence),
+        "speed_of_choosing": evidence.speed_of_choosing,
+        "attitude_to_competitors": evidence.attitude_to_competitors,
+    }
+    for name, value in values.items():
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}, not between 0 and 1")
+    indicators = {name: Indicator(value, getattr(weights, name)) for name, value in values.items()}
+    observed = [(i.value, i.weight) for i in indicators.values() if i.value is not None]
+    total = sum(i.weight for i in indicators.values())
+    seen = sum(weight for _, weight in observed)
+    index = 100 * sum(value * weight for value, weight in observed) / seen if seen > 0 else None
+    return Loyalty(index, seen / total, indicators, weights.version)
+
+
+def _price_insensitivity(evidence: Evidence) -> float | None:
+    """1 − (d+1)/(n+2), d of n purchases at a discount."""
+    if evidence.discounted_purchases is None or evidence.purchases == 0:
+        return None
+    return 1 - (evidence.discounted_purchases + 1) / (evidence.purchases + 2)
+
+
+def _fault_tolerance(evidence: Evidence) -> float | None:
+    """(repurchases after a fault + 1)/(faults + 2)."""
+    if evidence.faults == 0:
+        return None
+    return (evidence.repurchases_after_fault + 1) / (evidence.faults + 2)

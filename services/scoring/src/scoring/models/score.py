@@ -1,0 +1,99 @@
+"""One call that scores one customer or a million."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import complaint_clock, gamma_gamma, pareto_nbd
+from .arrays import Floats, Ints, floats
+from .clv import Terms
+from .complaint_clock import PRIOR_GAMMA, Clock, Gamma
+from .complaints import Schedules
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Customers:
+    """What the model knows of each customer now; `mean_amount` of the x repeat purchases."""
+
+    x: Floats
+    t_x: Floats
+    T: Floats
+    mean_amount: Floats
+    schedules: Schedules
+
+    @classmethod
+    def of(
+        cls,
+        x: ArrayLike,
+        t_x: ArrayLike,
+        T: ArrayLike,
+        mean_amount: ArrayLike = 0.0,
+        schedules: Schedules | None = None,
+    ) -> "Customers":
+        """From numbers or arrays."""
+        x, t_x, T, mean_amount = floats(x, t_x, T, mean_amount)
+        return cls(x, t_x, T, mean_amount, schedules or Schedules.none())
+
+    def take(self, rows: Ints) -> "Customers":
+        """The given rows, in their order; each at most once."""
+        return Customers(
+            self.x[rows], self.t_x[rows], self.T[rows], self.mean_amount[rows], self.schedules.take(rows)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Everything a score depends on besides the customer."""
+
+    purchase: pareto_nbd.Params = pareto_nbd.PUBLISHED
+    gamma: Gamma = PRIOR_GAMMA
+    spend: gamma_gamma.Params = gamma_gamma.PUBLISHED
+    terms: Terms = field(default_factory=Terms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """One entry per customer; `clv` in the unit of the amounts."""
+
+    p_alive: Floats
+    churn: Floats
+    expected_purchases: Floats
+    clv: Floats
+
+
+def score(customers: Customers, model: Model, horizon: float) -> Scores:
+    """P(alive), churn within `horizon` weeks, purchases expected within them, and lifetime value."""
+    x, t_x, T, params = customers.x, customers.t_x, customers.T, model.purchase
+    clock = Clock.of(customers.schedules, model.gamma)
+    alive = complaint_clock.p_alive(params, clock, x, t_x, T)
+    silent = complaint_clock.p_no_purchase(params, clock, x, T, horizon)
+    rate = (params.r + x) / (params.alpha + T) * alive
+    ahead = complaint_clock.weeks_alive(params, clock, T, np.array([horizon]), np.ones(1))
+    discounted = complaint_clock.weeks_alive(params, clock, T, *model.terms.schedule())
+    amount = gamma_gamma.expected_amount(model.spend, x, customers.mean_amount)
+    return Scores(
+        alive, 1 - alive * (1 - silent), rate * ahead, model.terms.margin * amount * rate * discounted
+    )
+
+
+def churn(customers: Customers, model: Model, horizon: float) -> Floats:
+    """Only the probability that nothing is bought within `horizon` weeks."""
+    clock = Clock.of(customers.schedules, model.gamma)
+    return complaint_clock.churn(model.purchase, clock, customers.x, customers.t_x, customers.T, horizon)
+
+
+def log_odds_churn(customers: Customers, model: Model, horizon: float) -> Floats:
+    """logit(churn) = ln (I + P₀)/(1 − P₀), precise where churn is next to 0 or 1."""
+    clock = Clock.of(customers.schedules, model.gamma)
+    params, x = model.purchase, customers.x
+    dead = complaint_clock.log_odds_dead(params, clock, x, customers.t_x, customers.T)
+    silent = complaint_clock.p_no_purchase(params, clock, x, customers.T, horizon)
+    return log_odds(dead, silent)
+
+
+def log_odds(dead: Floats, silent: Floats) -> Floats:
+    """ln (I + P₀)/(1 − P₀) from ln I and P₀, within ±700."""
+    with np.errstate(divide="ignore"):
+        odds: Floats = np.logaddexp(dead, np.log(silent)) - np.log1p(-silent)
+    return np.clip(odds, -700.0, 700.0)
