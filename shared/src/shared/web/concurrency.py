@@ -25,8 +25,8 @@ class Expected:
 
 
 def etag(version: int) -> str:
-    """The tag of a version. Weak: it stands for the state, not for the bytes."""
-    return f'W/"{version}"'
+    """The tag of a version. Strong: If-Match compares strongly (RFC 9110, 13.1.1)."""
+    return f'"{version}"'
 
 
 def parse_if_match(header: str) -> Expected:
@@ -39,7 +39,7 @@ def parse_if_match(header: str) -> Expected:
         found = _TAG.match(header, at)
         if found is None:
             raise Malformed(
-                'If-Match is malformed; send back the ETag as it was received, such as W/"3".',
+                'If-Match is malformed; send back the ETag as it was received, such as "3".',
                 errors=[FieldError("If-Match", "must be a list of quoted tags, or *", header)],
             )
         if found[1].isascii() and found[1].isdigit() and len(found[1]) < 19:

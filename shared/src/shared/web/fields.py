@@ -89,6 +89,9 @@ Name = Annotated[
 Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_several_lines)]
 """Free text of several lines."""
 
+SomeText = Annotated[Text, AfterValidator(_visible)]
+"""Free text that says something."""
+
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 """A filter or search text in a query string."""
 

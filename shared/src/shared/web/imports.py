@@ -100,7 +100,7 @@ async def import_rows(
         if len(batch) == BATCH:
             await flush()
     await flush()
-    return ImportView(rows=number, errors=errors, **tally)
+    return ImportView(rows=number, errors=sorted(errors, key=lambda e: e.row), **tally)
 
 
 async def _rows(request: Request, shape: type[B], fold: Fold | None) -> AsyncIterator[B | Refused]:
@@ -119,6 +119,11 @@ async def _rows(request: Request, shape: type[B], fold: Fold | None) -> AsyncIte
 
 
 async def _csv(request: Request, shape: type[B], fold: Fold | None) -> AsyncIterator[B | Refused]:
+    def read(cells: dict[str, str]) -> B:
+        if fold is None:
+            return shape.model_validate_strings(cells)
+        return shape.model_validate(fold(cells), strict=False)  # what is left as text is read as what it says
+
     header: list[str] | None = None
     pending = ""
     async for line in _lines(request):
@@ -137,7 +142,7 @@ async def _csv(request: Request, shape: type[B], fold: Fold | None) -> AsyncIter
             yield Invalid(f"the row has {len(cells)} cells, the header {len(header)}")
             continue
         named = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()}
-        yield _parsed(lambda given: shape.model_validate_strings(fold(given) if fold else given), named)
+        yield _parsed(read, named)
     if pending:
         yield Invalid("the last quoted cell never ends")
 
