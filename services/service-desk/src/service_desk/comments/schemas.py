@@ -1,19 +1,16 @@
 """Requests about comments, and answers."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import StringConstraints
-
 from service_desk.comments.domain import Visibility
-from shared.web.fields import Body, Text, View
+from shared.web.fields import Body, SomeText, View
 
 
 class WriteComment(Body):
     """A remark. Without `visibility` the desk's is internal, a customer's public."""
 
-    text: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)]
+    text: SomeText
     visibility: Visibility | None = None
 
 
