@@ -1,0 +1,92 @@
+"""The worker's job that keeps bands and lists true: by events and by time alone, on one path."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from prometheus_client import Counter
+
+from scoring.bands import domain, store
+from scoring.bands.domain import Due
+from scoring.care import store as models
+from scoring.care.domain import Served, with_margin
+from scoring.settings import ScoringSettings
+from shared.bus.outbox import emit
+from shared.clock import Clock
+from shared.db import Database, Tx
+
+BATCH = 1000
+EVERY_SECONDS = 0.05
+SHARE_OF_TIME = 0.25
+"""While much is due, so much of the worker's time goes here; the rest is for taking events in."""
+REFRESHED_PER_SECOND = 500
+REFRESH_AFTER = timedelta(minutes=1)
+"""Figures in lists get no older than this, as far as `REFRESHED_PER_SECOND` allows."""
+
+_scored = Counter("patron_customers_scored", "Customers scored by this worker", ["because"])
+_changed = Counter("patron_band_changes", "Changes of churn band told by this worker")
+
+
+async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> None:
+    """Score whoever is due, then whom an older model scored, then some not looked at for a minute."""
+    refreshed_at = 0.0
+    while True:
+        started = time.monotonic()
+        room = BATCH - await score_changed(db, clock, settings)
+        if room:
+            room -= await score_outdated(db, clock, settings, room)
+        if room and started - refreshed_at >= 1:
+            refreshed_at = started
+            await score_old(db, clock, settings)
+        took = time.monotonic() - started
+        await asyncio.sleep(max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1)))
+
+
+async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -> int:
+    """Score those with new facts, and those whose timer rang."""
+    return await _score(
+        db, clock, settings, "due", lambda tx, _: store.take_due(tx, clock.now(), BATCH)
+    )  # fmt: skip
+
+
+async def score_outdated(db: Database, clock: Clock, settings: ScoringSettings, limit: int = BATCH) -> int:
+    """Score those whose figures are of a model that is served no more."""
+    return await _score(
+        db, clock, settings, "model", lambda tx, served: store.take_outdated(tx, served.version, limit)
+    )
+
+
+async def score_old(db: Database, clock: Clock, settings: ScoringSettings) -> int:
+    """Score those whose figures are over a minute old."""
+    before = clock.now() - REFRESH_AFTER
+    return await _score(
+        db,
+        clock,
+        settings,
+        "age",
+        lambda tx, served: store.take_old(tx, served.version, before, REFRESHED_PER_SECOND),
+    )
+
+
+async def _score(
+    db: Database,
+    clock: Clock,
+    settings: ScoringSettings,
+    because: str,
+    take: Callable[[Tx, Served], Awaitable[Sequence[Due]]],
+) -> int:
+    async with db.tx() as tx:
+        served = with_margin(await models.served(tx), settings.margin)
+        due = await take(tx, served)
+        if not due:
+            return 0
+        now = clock.now()
+        outcome = await asyncio.to_thread(domain.score_due, due, served, settings.churn_horizon_days, now)
+        await store.save(tx, outcome.scores, served.version, now)
+        await store.delete(tx, outcome.gone)
+        await store.set_timers(tx, outcome.timers)
+        await emit(tx, *outcome.changes, at=now)
+    _scored.labels(because).inc(len(due))
+    _changed.inc(len(outcome.changes))
+    return len(due)

@@ -1,0 +1,1 @@
+"""Fitting the model, its versions and its schedule."""

@@ -1,0 +1,181 @@
+"""Models and their versions: the published prior until there is a fit, then the latest fit."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from scoring.care.tables import FittedModel
+from scoring.models import gamma_gamma, loyalty, pareto_nbd
+from scoring.models.arrays import Floats
+from scoring.models.clv import Terms
+from scoring.models.complaint_clock import PRIOR_GAMMA, Gamma
+from scoring.models.fit import Fit
+from scoring.models.rfm import Rows
+from scoring.models.score import Model
+from shared.errors import Conflict
+from shared.events.scoring import ModelFitted
+
+KIND = "pareto_nbd"
+MINOR_PER_UNIT = 100
+"""The published amounts are in dollars; ours are in minor units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that scores are computed with, and where it comes from."""
+
+    version: int
+    kind: str
+    fitted_at: datetime | None
+    customers: int
+    repeat_buyers: int
+    complaints: int
+    prior_driven: bool
+    log_likelihood: float | None
+    standard_errors: Mapping[str, Mapping[str, float | None]]
+    rate_quantiles: tuple[float, ...]
+    model: Model
+
+    @property
+    def name(self) -> str:
+        """How events call it."""
+        return f"{self.kind}-{self.version}"
+
+    @property
+    def parameters(self) -> dict[str, dict[str, float]]:
+        """All parameters by the part of the model they belong to."""
+        return {
+            "purchase": asdict(self.model.purchase),
+            "complaints": asdict(self.model.gamma),
+            "spend": asdict(self.model.spend),
+        }
+
+
+def _published() -> Served:
+    purchase, spend = pareto_nbd.PUBLISHED, gamma_gamma.PUBLISHED
+    # The rates believed in: Gamma(r, α), its last per mille left out.
+    shares = np.minimum(np.linspace(0, 1, loyalty.QUANTILES), 0.999)
+    return Served(
+        version=0,
+        kind=KIND,
+        fitted_at=None,
+        customers=0,
+        repeat_buyers=0,
+        complaints=0,
+        prior_driven=True,
+        log_likelihood=None,
+        standard_errors={},
+        rate_quantiles=tuple((special.gammaincinv(purchase.r, shares) / purchase.alpha).tolist()),
+        model=Model(
+            purchase, PRIOR_GAMMA, gamma_gamma.Params(spend.p, spend.q, spend.gamma * MINOR_PER_UNIT)
+        ),
+    )
+
+
+PUBLISHED = _published()
+"""What is served before any fit: parameters published for other customers, as a prior belief about ours."""
+
+
+def with_margin(served: Served, margin: float) -> Served:
+    """The model with the deployment's margin, which no fit can know."""
+    return replace(served, model=replace(served.model, terms=Terms(margin=margin)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """The customers a model is fitted to."""
+
+    rows: Rows
+    mean_amount: Floats
+    complaints: int
+
+
+def fit(population: Population, *, version: int, at: datetime) -> Served:
+    """Fit to these customers, leaning on the published prior where they are few. Slow where they are many."""
+    rows = population.rows
+    if not rows.x.size:
+        raise Conflict(
+            "No customer has bought yet, so there is nothing to fit a model to; import orders first."
+        )
+    purchase = pareto_nbd.fit(rows)
+    spend = gamma_gamma.fit(rows.x, population.mean_amount)
+    grid = loyalty.quantile_grid(purchase.params, rows.x, rows.T)
+    return Served(
+        version=version,
+        kind=KIND,
+        fitted_at=at,
+        customers=purchase.n,
+        repeat_buyers=purchase.repeat_buyers,
+        complaints=population.complaints,
+        prior_driven=purchase.prior_driven,
+        log_likelihood=purchase.log_likelihood,
+        standard_errors={"purchase": _known(purchase), "spend": _known(spend)},
+        rate_quantiles=tuple(grid.tolist()),
+        model=Model(purchase.params, PRIOR_GAMMA, spend.params if spend.n else PUBLISHED.model.spend),
+    )
+
+
+def _known(fitted: Fit[Any]) -> dict[str, float | None]:
+    """Standard errors; None where the data do not determine the parameter."""
+    return {name: float(e) if np.isfinite(e) else None for name, e in fitted.standard_errors.items()}
+
+
+def fitted(served: Served) -> ModelFitted:
+    """The event that tells of it."""
+    return ModelFitted(
+        model=served.name,
+        fitted_at=served.fitted_at or datetime(1970, 1, 1, tzinfo=UTC),
+        customers=served.customers,
+        repeat_buyers=served.repeat_buyers,
+        prior_driven=served.prior_driven,
+    )
+
+
+def to_row(served: Served) -> FittedModel:
+    """As it is stored."""
+    assert served.fitted_at is not None, "what is published is not stored"
+    assert served.log_likelihood is not None
+    return FittedModel(
+        version=served.version,
+        kind=served.kind,
+        fitted_at=served.fitted_at,
+        customers=served.customers,
+        repeat_buyers=served.repeat_buyers,
+        complaints=served.complaints,
+        prior_driven=served.prior_driven,
+        log_likelihood=served.log_likelihood,
+        parameters=served.parameters,
+        standard_errors={name: dict(errors) for name, errors in served.standard_errors.items()},
+        rate_quantiles=list(served.rate_quantiles),
+    )
+
+
+def of_row(row: FittedModel) -> Served:
+    """As it was stored."""
+    parts = row.parameters
+    return Served(
+        version=row.version,
+        kind=row.kind,
+        fitted_at=row.fitted_at,
+        customers=row.customers,
+        repeat_buyers=row.repeat_buyers,
+        complaints=row.complaints,
+        prior_driven=row.prior_driven,
+        log_likelihood=row.log_likelihood,
+        standard_errors=row.standard_errors,
+        rate_quantiles=tuple(row.rate_quantiles),
+        model=Model(
+            pareto_nbd.Params(**parts["purchase"]),
+            Gamma(**parts["complaints"]),
+            gamma_gamma.Params(**parts["spend"]),
+        ),
+    )
+
+
+def is_due(served: Served, refit_hours: float, now: datetime) -> bool:
+    """Whether the served model is so old that a new one is to be fitted; the published one always is."""
+    return served.fitted_at is None or now - served.fitted_at >= timedelta(hours=refit_hours)

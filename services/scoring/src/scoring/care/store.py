@@ -1,0 +1,88 @@
+"""SQL of fitted models, and the customers they are fitted to."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from scoring.care.domain import PUBLISHED, Served, of_row, to_row
+from scoring.care.tables import FittedModel
+from scoring.facts.domain import State, decode
+from scoring.facts.store import list_states
+from shared.db import Database, Tx
+from shared.errors import Conflict, NotFound
+
+_ONE_AT_A_TIME = 7468758
+_PEOPLE_AT_A_TIME = 5000
+
+_COLUMNS = """
+version, kind, fitted_at, customers, repeat_buyers, complaints, prior_driven, log_likelihood, parameters,
+standard_errors, rate_quantiles
+"""
+_LATEST = f"SELECT {_COLUMNS} FROM fitted_model ORDER BY version DESC LIMIT 1"
+_GET = f"SELECT {_COLUMNS} FROM fitted_model WHERE version = $1"
+_LIST = f"SELECT {_COLUMNS} FROM fitted_model WHERE version < $1 ORDER BY version DESC LIMIT $2"
+_INSERT = f"INSERT INTO fitted_model ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+
+
+@asynccontextmanager
+async def alone(db: Database) -> AsyncIterator[None]:
+    """Refuse unless nobody else fits a model at this moment, in whichever process; a crash lets go."""
+    async with db.read() as connection:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ONE_AT_A_TIME):
+            raise Conflict("A model is being fitted at this moment; read GET /v1/models when it is done.")
+        try:
+            yield
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", _ONE_AT_A_TIME)
+
+
+async def served(tx: Tx) -> Served:
+    """The model that scores are computed with."""
+    found = await tx.fetchrow(_LATEST)
+    return _served(found) if found else PUBLISHED
+
+
+async def get(tx: Tx, version: int) -> Served:
+    """A model of that version; 0 is the published one."""
+    if version == PUBLISHED.version:
+        return PUBLISHED
+    found = await tx.fetchrow(_GET, version)
+    if found is None:
+        raise NotFound(f"There is no model of version {version}; see GET /v1/models for those there are.")
+    return _served(found)
+
+
+async def list_models(tx: Tx, before: int, limit: int) -> list[Served]:
+    """Models older than a version, the newest first; the published one comes last."""
+    found = [_served(r) for r in await tx.fetch(_LIST, before, limit)]
+    return found if len(found) == limit or before <= PUBLISHED.version else [*found, PUBLISHED]
+
+
+async def insert(tx: Tx, model: Served) -> None:
+    """Store a fitted model; it is served from the commit on."""
+    row = to_row(model)
+    await tx.execute(
+        _INSERT, row.version, row.kind, row.fitted_at, row.customers, row.repeat_buyers, row.complaints,
+        row.prior_driven, row.log_likelihood, json.dumps(row.parameters), json.dumps(row.standard_errors),
+        row.rate_quantiles,
+    )  # fmt: skip
+
+
+async def everybody(db: Database) -> AsyncIterator[Sequence[State]]:
+    """All customers' states, some thousand at a time."""
+    after = UUID(int=0)
+    while True:
+        async with db.read() as tx:
+            found = await list_states(tx, after, _PEOPLE_AT_A_TIME)
+        if not found:
+            return
+        yield [decode(state) for state in found.values()]
+        after = [*found][-1]
+
+
+def _served(record: object) -> Served:
+    values = dict(record)  # type: ignore[call-overload]  # asyncpg's Record is a mapping in all but type
+    for name in ("parameters", "standard_errors"):
+        values[name] = json.loads(values[name])
+    return of_row(FittedModel(**values))

@@ -1,0 +1,50 @@
+"""A batch of facts, counted: which are new, which states they change, and who must be summed up anew."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from uuid import UUID
+
+from scoring.facts.domain import EMPTY, Fact, State, apply, summarize
+
+FactKey: TypeAlias = tuple[type[Fact], UUID]
+
+
+@dataclass(slots=True)
+class Counted:
+    """What is to be saved. `late` customers need all their facts, then `rebuild`."""
+
+    facts: dict[FactKey, Fact] = field(default_factory=dict)
+    states: dict[UUID, State] = field(default_factory=dict)
+    late: set[UUID] = field(default_factory=set)
+
+    def rebuild(self, facts: Mapping[UUID, Iterable[Fact]]) -> None:
+        """Sum up the late customers from all their facts, this batch's included."""
+        for customer_id in self.late:
+            self.states[customer_id] = summarize(facts.get(customer_id, ()))
+
+
+def count(states: Mapping[UUID, State], known: Mapping[FactKey, Fact], facts: Iterable[Fact]) -> Counted:
+    """Count each fact once, in the order given; one that is not newer than what is known changes nothing."""
+    counted = Counted()
+    for fact in facts:
+        key, customer_id = (type(fact), fact.id), fact.customer_id
+        before = counted.facts.get(key) or known.get(key)
+        if before is not None:
+            if before.customer_id != customer_id:
+                raise ValueError(
+                    f"{type(fact).__name__} {fact.id} belongs to customer {before.customer_id},"
+                    f" not {customer_id}"
+                )
+            if fact.version <= before.version:
+                continue
+        counted.facts[key] = fact
+        if customer_id in counted.late:
+            continue
+        state = counted.states.get(customer_id) or states.get(customer_id, EMPTY)
+        after = apply(state, before, fact)
+        if after is None:
+            counted.late.add(customer_id)
+        elif after is not state:
+            counted.states[customer_id] = after
+    return counted

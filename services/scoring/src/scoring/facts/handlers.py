@@ -1,0 +1,35 @@
+"""Events in: every event that scoring listens to becomes a fact and moves its customer's state."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scoring.facts import counting, store
+from scoring.facts.reading import fact_of
+from shared.bus.inbox import Delivery, Handler
+from shared.db import Tx
+from shared.events.customer import CustomerCreated
+from shared.events.event import Event
+from shared.events.orders import OrderCancelled, OrderCompleted, OrderPlaced
+from shared.events.service_desk import TicketOpened, TicketReopened, TicketResolved
+
+
+async def count_facts(tx: Tx, deliveries: Sequence[Delivery[Any]]) -> None:
+    """Count a batch of facts; whoever they are about is due to be scored."""
+    facts = [fact_of(delivery) for delivery in deliveries]
+    states = await store.lock_states(tx, {fact.customer_id for fact in facts})
+    known = await store.find_facts(tx, facts)
+    counted = counting.count(states, known, facts)
+    await store.save_facts(tx, counted.facts)
+    counted.rebuild(await store.list_facts(tx, counted.late))
+    await store.save_states(tx, counted.states, due={d.event.key: d.at for d in deliveries})
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    CustomerCreated: count_facts,
+    OrderPlaced: count_facts,
+    OrderCompleted: count_facts,
+    OrderCancelled: count_facts,
+    TicketOpened: count_facts,
+    TicketResolved: count_facts,
+    TicketReopened: count_facts,
+}

@@ -1,0 +1,74 @@
+"""Rows of facts and states."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, Integer, SmallInteger, text
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+from sqlmodel import Field
+
+from scoring.tables import ScoringTable
+
+
+def _instant(*, nullable: bool = False) -> Column[datetime]:
+    return Column(DateTime(timezone=True), nullable=nullable)
+
+
+class CustomerFact(ScoringTable, table=True):
+    """A customer whose file was opened."""
+
+    __tablename__ = "customer_fact"
+    customer_id: UUID = Field(primary_key=True)
+    version: int = Field(sa_type=Integer)
+    event_id: UUID
+    registered_at: datetime = Field(sa_column=_instant())
+
+
+class PurchaseFact(ScoringTable, table=True):
+    """An order; `counts` is false once it is cancelled."""
+
+    __tablename__ = "purchase_fact"
+    __table_args__ = (
+        Index("purchase_fact_customer", "customer_id", "ordered_at"),
+        CheckConstraint("amount_minor >= 0 AND list_amount_minor >= 0", name="purchase_fact_amounts"),
+    )
+    order_id: UUID = Field(primary_key=True)
+    customer_id: UUID
+    version: int = Field(sa_type=Integer)
+    event_id: UUID
+    ordered_at: datetime = Field(sa_column=_instant())
+    amount_minor: int = Field(sa_type=BigInteger)
+    list_amount_minor: int = Field(sa_type=BigInteger)
+    counts: bool
+
+
+class ComplaintFact(ScoringTable, table=True):
+    """A ticket; `counts` is false for those that are no complaints.
+
+    `spells` are [opened, resolved, outcome] with instants in microseconds since 1970, outcome 1 mishandled
+    and 2 recovered; `severity` 1 minor, 2 major, 3 critical.
+    """
+
+    __tablename__ = "complaint_fact"
+    __table_args__ = (
+        Index("complaint_fact_customer", "customer_id"),
+        CheckConstraint("severity BETWEEN 1 AND 3", name="complaint_fact_severity"),
+    )
+    ticket_id: UUID = Field(primary_key=True)
+    customer_id: UUID
+    version: int = Field(sa_type=Integer)
+    event_id: UUID
+    severity: int = Field(sa_type=SmallInteger)
+    counts: bool
+    spells: list[list[Any]] = Field(sa_type=JSONB)
+
+
+class CustomerState(ScoringTable, table=True):
+    """What a customer's facts add up to, and since when they are due to be scored; null: nothing to do."""
+
+    __tablename__ = "customer_state"
+    __table_args__ = (Index("customer_state_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+    customer_id: UUID = Field(primary_key=True)
+    state: bytes = Field(sa_type=BYTEA)
+    due_at: datetime | None = Field(default=None, sa_column=_instant(nullable=True))

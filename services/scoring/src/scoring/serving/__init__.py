@@ -1,0 +1,1 @@
+"""Reading scores, computed at the moment of reading."""

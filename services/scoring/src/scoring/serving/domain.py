@@ -1,0 +1,106 @@
+"""One customer's score: the figures, and the reasons that add up to it, each citing events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from scipy import special
+
+from scoring.bands.domain import band_of
+from scoring.care.domain import Served
+from scoring.facts.domain import State
+from scoring.facts.reading import micros
+from scoring.models.complaints import MISHANDLED, OPEN, RECOVERED
+from scoring.models.loyalty import Loyalty
+from scoring.models.reasons import TEXTS, contributions
+from scoring.models.score import churn
+from scoring.serving.figures import customers_of, figures
+from shared.events.scoring import Band
+
+NO_PURCHASE_YET = "no_purchase_yet"
+
+
+@dataclass(frozen=True, slots=True)
+class CitedComplaint:
+    """The event a complaint is known from, and the phases it has been in."""
+
+    event_id: UUID
+    phases: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a customer at this moment."""
+
+    customer_id: UUID
+    state: State
+    band: Band | None
+    orders_seq: int
+    service_desk_seq: int
+    purchases: Sequence[UUID]
+    """The events of the last purchases, the very last first."""
+    complaints: Sequence[CitedComplaint]
+    """The last complaints, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one thing adds to the log-odds of churn."""
+
+    code: str
+    contribution: float
+    evidence: tuple[UUID, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What is said of a customer who has bought."""
+
+    p_alive: float
+    churn: float
+    log_odds: float
+    band: Band
+    expected_purchases: float
+    value_minor: int
+    loyalty: Loyalty
+
+
+def score(
+    known: Known, served: Served, horizon_days: int, band_days: int, now: datetime
+) -> tuple[Score | None, list[Reason]]:
+    """The score as of now, and its reasons; None before the first purchase."""
+    state = known.state
+    if not state.purchases:
+        return None, [
+            Reason(NO_PURCHASE_YET, 0.0, (), "Nothing has been bought yet, so nothing can be foretold")
+        ]
+    people = customers_of([state], micros(now))
+    found = figures([state], people, served, horizon_days / 7)
+    because = contributions(people, served.model, horizon_days / 7)
+    log_odds = float(because.log_odds[0])
+    in_band = float(churn(people, served.model, band_days / 7)[0])
+    reasons = [
+        Reason(reason.code, reason.contribution, _evidence(reason.code, known), TEXTS[reason.code])
+        for reason in because.of(0)
+    ]
+    scored = Score(
+        p_alive=float(found.p_alive[0]),
+        churn=float(special.expit(log_odds)),
+        log_odds=log_odds,
+        band=band_of(in_band, known.band),
+        expected_purchases=float(found.expected_purchases[0]),
+        value_minor=int(found.value_minor[0]),
+        loyalty=found.loyalty[0],
+    )
+    return scored, reasons
+
+
+_PHASES = {"complaint_open": OPEN, "complaint_mishandled": MISHANDLED, "complaint_recovered": RECOVERED}
+
+
+def _evidence(code: str, known: Known) -> tuple[UUID, ...]:
+    if code in _PHASES:
+        return tuple(c.event_id for c in known.complaints if _PHASES[code] in c.phases)
+    return {"silence": tuple(known.purchases[:1]), "rhythm": tuple(known.purchases)}.get(code, ())

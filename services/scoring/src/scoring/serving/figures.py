@@ -1,0 +1,120 @@
+"""From what is remembered of customers to what the model says of them, for one or a million at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.care.domain import Served
+from scoring.facts.domain import FOREVER, SEVERITIES, WEEK, State, pieces, severities
+from scoring.models import loyalty as loyalty_index
+from scoring.models.arrays import Floats
+from scoring.models.complaints import PHASES, Schedules
+from scoring.models.complaints import SEVERITIES as WEIGHTS
+from scoring.models.loyalty import Evidence, Loyalty
+from scoring.models.score import Customers, score
+
+_WEIGHT = [0.0, *(WEIGHTS[name] for name in SEVERITIES[1:])]
+_MOST_VALUE = 2.0**62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figures:
+    """One entry per customer; `value_minor` in whole minor units."""
+
+    p_alive: Floats
+    churn: Floats
+    expected_purchases: Floats
+    value_minor: NDArray[np.int64]
+    loyalty: list[Loyalty]
+
+
+def figures(states: Sequence[State], customers: Customers, served: Served, horizon_weeks: float) -> Figures:
+    """What the model says of these customers; `customers` as `customers_of` makes them of the states."""
+    found = score(customers, served.model, horizon_weeks)
+    rates = loyalty_index.repeat_rate(
+        served.model.purchase, customers.x, customers.T, np.asarray(served.rate_quantiles)
+    )
+    return Figures(
+        np.clip(found.p_alive, 0.0, 1.0),
+        np.clip(found.churn, 0.0, 1.0),
+        found.expected_purchases,
+        np.rint(np.clip(found.clv, 0.0, _MOST_VALUE)).astype(np.int64),
+        [
+            loyalty_index.loyalty(float(rate), evidence_of(state))
+            for state, rate in zip(states, rates, strict=True)
+        ],
+    )
+
+
+def evidence_of(state: State) -> Evidence:
+    """What is known for the loyalty index."""
+    return Evidence(
+        purchases=state.purchases,
+        discounted_purchases=state.discounted,
+        faults=state.complaints,
+        repurchases_after_fault=state.forgiven,
+    )
+
+
+def customers_of(states: Sequence[State], now: int) -> Customers:
+    """What the model takes of customers who have bought, at an instant in microseconds since 1970."""
+    firsts = np.array([state.first_at for state in states], dtype=np.float64)
+    lasts = np.array([state.last_at for state in states], dtype=np.float64)
+    x = np.array([state.days - 1 for state in states], dtype=np.float64)
+    repeat = np.array([state.repeat_minor for state in states], dtype=np.float64)
+    return Customers.of(
+        x,
+        (lasts - firsts) / WEEK,
+        (np.maximum(lasts, float(now)) - firsts) / WEEK,
+        np.divide(repeat, x, out=np.zeros_like(x), where=x > 0),
+        schedules_of(states),
+    )
+
+
+def schedules_of(states: Sequence[State]) -> Schedules:
+    """The customers' moods over time; of those before the last purchase only sums are known."""
+    customer: list[int] = []
+    first: list[int] = [0]
+    start: list[float] = []
+    z: list[tuple[float, ...]] = []
+    for row, state in enumerate(states):
+        if state.exposure or state.recent:
+            for begin, mood in _moods(state):
+                start.append(begin / WEEK)
+                z.append(tuple(_WEIGHT[severity] for severity in severities(mood)))
+            customer.append(row)
+            first.append(len(start))
+    if not customer:
+        return Schedules.none()
+    return Schedules(
+        np.array(customer, dtype=np.int64),
+        np.array(first, dtype=np.int64),
+        np.array(start, dtype=np.float64),
+        np.array(z, dtype=np.float64).reshape(-1, len(PHASES)),
+    )
+
+
+def _moods(state: State) -> list[tuple[int, int]]:
+    """When each mood begins, in microseconds after the first purchase; the last one lasts for ever."""
+    assert state.first_at is not None
+    assert state.last_at is not None
+    silence_from = state.last_at - state.first_at
+    found: list[tuple[int, int]] = []
+    at = 0
+    for mood, length in state.exposure:
+        found.append((at, mood))
+        at += length
+    if at < silence_from:
+        found.append((at, 0))
+        at = silence_from
+    for piece in pieces(state.recent, state.last_at, FOREVER):
+        begin = piece.start - state.first_at
+        if at < begin:
+            found.append((at, 0))
+        found.append((begin, piece.mood))
+        at = piece.end - state.first_at
+    if at < FOREVER - state.first_at:
+        found.append((at, 0))
+    return found

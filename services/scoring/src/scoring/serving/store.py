@@ -1,0 +1,125 @@
+"""SQL of reading scores."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from scoring.facts.domain import Spell, decode
+from scoring.models.complaints import OPEN
+from scoring.serving.domain import CitedComplaint, Known
+from shared.db import Tx
+from shared.errors import NotFound
+from shared.events.scoring import Band
+
+MOST_CITED = 10
+
+_FIND = f"""
+SELECT s.state, c.band, coalesce(o.last_seq, 0), coalesce(d.last_seq, 0),
+       ARRAY(SELECT event_id FROM purchase_fact p WHERE p.customer_id = $1 AND p.counts
+             ORDER BY p.ordered_at DESC, p.order_id LIMIT {MOST_CITED}),
+       ARRAY(SELECT jsonb_build_array(event_id, spells) FROM complaint_fact f
+             WHERE f.customer_id = $1 AND f.counts
+             ORDER BY f.spells -> 0 -> 0 DESC, f.ticket_id LIMIT {MOST_CITED})
+FROM customer_state s
+LEFT JOIN customer_score c ON c.customer_id = s.customer_id
+LEFT JOIN stream_progress o ON o.topic = 'patron.orders' AND o.key = $2
+LEFT JOIN stream_progress d ON d.topic = 'patron.service_desk' AND d.key = $2
+WHERE s.customer_id = $1
+"""
+_PROGRESS = """
+SELECT coalesce(p.last_seq, 0) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (topic, key, place)
+LEFT JOIN stream_progress p ON p.topic = n.topic AND p.key = n.key ORDER BY n.place
+"""
+
+SORTS = {"churn": "churn", "loyalty": "loyalty", "value": "value_minor"}
+
+_cited = msgspec.json.Decoder(tuple[UUID, tuple[Spell, ...]])
+
+
+class Listed(NamedTuple):
+    """A row of the list."""
+
+    customer_id: UUID
+    churn: float
+    band: Band
+    p_alive: float
+    expected_purchases: float
+    loyalty: float
+    value_minor: int
+    model_version: int
+    scored_at: datetime
+
+
+async def get(tx: Tx, customer_id: UUID) -> Known:
+    """What is known of a customer."""
+    found = await tx.fetchrow(_FIND, customer_id, str(customer_id))
+    if found is None:
+        raise unknown(customer_id)
+    state, band, orders, service_desk, purchases, complaints = found
+    cited = [_cited.decode(complaint) for complaint in complaints]
+    return Known(
+        customer_id,
+        decode(state),
+        band,
+        orders,
+        service_desk,
+        purchases,
+        [CitedComplaint(event_id, _phases(spells)) for event_id, spells in cited],
+    )
+
+
+def unknown(customer_id: UUID) -> NotFound:
+    """There is no such customer, or none that the caller may see."""
+    return NotFound(
+        f"No customer {customer_id} is known here. A customer is known as soon as the event of their "
+        "creation has arrived; to wait for it, send the Sync-Token of the creation with Prefer: wait=5."
+    )
+
+
+async def progress(tx: Tx, streams: Sequence[tuple[str, str]]) -> list[int]:
+    """How far each stream, a topic and a key, has been applied."""
+    topics, keys = [topic for topic, _ in streams], [key for _, key in streams]
+    return [r[0] for r in await tx.fetch(_PROGRESS, topics, keys)]
+
+
+async def list_scores(
+    tx: Tx,
+    *,
+    sort: str,
+    band: Band | None,
+    customer_id: UUID | None,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> list[Listed]:
+    """Figures in order; `customer_id` where the caller may see one customer only."""
+    column, down = SORTS[sort.removeprefix("-")], sort.startswith("-")
+    given: list[Any] = []
+    conditions: list[str] = []
+
+    def only(condition: str, *values: object) -> None:
+        places = [f"${len(given) + place + 1}" for place in range(len(values))]
+        given.extend(values)
+        conditions.append(condition.format(*places))
+
+    if band is not None:
+        only("band = {}", band)
+    if customer_id is not None:
+        only("customer_id = {}", customer_id)
+    if after is not None:
+        only(f"({column}, customer_id) {'<' if down else '>'} ({{}}, {{}})", *after)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    direction = "DESC" if down else "ASC"
+    given.append(limit)
+    found = await tx.fetch(
+        f"SELECT {', '.join(Listed._fields)} FROM customer_score {where}"
+        f" ORDER BY {column} {direction}, customer_id {direction} LIMIT ${len(given)}",
+        *given,
+    )
+    return [Listed(*record) for record in found]
+
+
+def _phases(spells: Sequence[Spell]) -> frozenset[int]:
+    return frozenset({OPEN, *(spell.outcome for spell in spells)})
