@@ -1,4 +1,4 @@
-"""`python -m shared.events check|write`, in the checkout's root: committed contracts against declared events."""
+"""`python -m shared.events check|write`, in the checkout's root: the committed contracts against the code."""
 
 import sys
 from pathlib import Path
