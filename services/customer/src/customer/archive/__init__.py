@@ -1,0 +1,1 @@
+"""The customer archive: one file per customer, and every change to it."""
