@@ -45,13 +45,12 @@ async def place_order(
 ) -> Response:
     """Place an order at list prices; one of the past (`ordered_at`) needs the scope `orders:import`."""
     same_currency(body.currency, currency)
-    now = clock.now()
-    ordered_at = domain.when_ordered(body.ordered_at, now, may_backdate=caller.may("orders:import"))
     wanted = body.wanted()
 
     async def place() -> Response:
         async with db.tx() as tx:
             await idempotency.begin(tx)
+            now = clock.now()
             customer, products = await store.load_for_placing(
                 tx, body.customer_id, [line.product_id for line in wanted]
             )
@@ -62,7 +61,9 @@ async def place_order(
                 products,
                 channel=body.channel,
                 currency=currency,
-                ordered_at=ordered_at,
+                ordered_at=domain.when_ordered(
+                    body.ordered_at, now, may_backdate=caller.may("orders:import")
+                ),
             )
             order = await store.insert(tx, draft)
             (emitted,) = await emit(tx, *domain.history(order), at=now)

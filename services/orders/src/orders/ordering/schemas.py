@@ -30,7 +30,7 @@ class PlaceOrder(Body):
     """An order of a customer. The price of a line is the product's list price times the quantity."""
 
     customer_id: UUID
-    lines: Annotated[tuple[PlaceLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+    lines: Annotated[list[PlaceLine], Field(min_length=1, max_length=MOST_LINES)]
     channel: Channel
     ordered_at: Instant | None = None
     currency: Currency | None = None
@@ -71,14 +71,14 @@ class ImportOrder(Body):
     sku: Sku | None = None
     quantity: Quantity | None = None
     amount_minor: Minor | None = None
-    lines: Annotated[tuple[ImportLine, ...], Field(min_length=1, max_length=MOST_LINES)] | None = None
+    lines: Annotated[list[ImportLine], Field(min_length=1, max_length=MOST_LINES)] | None = None
 
-    def all_lines(self) -> tuple[ImportLine, ...]:
+    def all_lines(self) -> list[ImportLine]:
         """The lines, whichever way they were given; refuses a row that gives none, or both ways at once."""
         flat = {"product_id", "sku", "quantity", "amount_minor"} & self.model_fields_set
         if self.lines is not None and flat:
             raise _invalid(min(flat), "must not stand beside lines; put it into one of them")
-        lines = self.lines if self.lines is not None else (self._only_line(),)
+        lines = self.lines if self.lines is not None else [self._only_line()]
         for n, line in enumerate(lines):
             if (line.product_id is None) == (line.sku is None):
                 raise _invalid(self.field(n, "sku"), "either the sku or the product_id must be given")

@@ -29,7 +29,7 @@ class RecordReceipt(Body):
     method: ReceiptMethod
     reference: Name | None = None
     received_at: Instant | None = None
-    allocations: Annotated[tuple[AllocationGiven, ...], Field(max_length=200)] = ()
+    allocations: list[AllocationGiven] = Field(default_factory=list, max_length=200)
 
     def allocated(self) -> tuple[Allocation, ...]:
         """The allocations as the rules take them."""
