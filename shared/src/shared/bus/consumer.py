@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from prometheus_client import Gauge
 
@@ -98,6 +99,7 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
+            partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=15_000,
             rebalance_timeout_ms=60_000,
             max_poll_records=BATCH,
