@@ -74,7 +74,8 @@ CREATE TABLE fitted_model (
     log_likelihood double precision NOT NULL,
     parameters jsonb NOT NULL,
     standard_errors jsonb NOT NULL,
-    rate_quantiles double precision[] NOT NULL
+    rate_quantiles double precision[] NOT NULL,
+    complaint_effect jsonb
 );
 """
 

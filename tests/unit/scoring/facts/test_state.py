@@ -212,7 +212,7 @@ def test_a_cancelled_order_leaves_no_trace() -> None:
 
 
 def test_completing_an_order_changes_nothing() -> None:
-    known = {(Purchase, purchase(1, 0).id): purchase(1, 0)}
+    known: dict[FactKey, Fact] = {(Purchase, purchase(1, 0).id): purchase(1, 0)}
     counted = count({WHO: summarize([purchase(1, 0)])}, known, [purchase(1, 0, version=2)])
     assert not counted.states
     assert not counted.late

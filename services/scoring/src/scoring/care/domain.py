@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 from scipy import special
@@ -13,7 +12,8 @@ from scoring.models import gamma_gamma, loyalty, pareto_nbd
 from scoring.models.arrays import Floats
 from scoring.models.clv import Terms
 from scoring.models.complaint_clock import PRIOR_GAMMA, Gamma
-from scoring.models.fit import Fit
+from scoring.models.complaint_fit import ENOUGH_COMPLAINTS, ClockFit, fit_clock
+from scoring.models.complaints import Schedules
 from scoring.models.rfm import Rows
 from scoring.models.score import Model
 from shared.errors import Conflict
@@ -22,6 +22,17 @@ from shared.events.scoring import ModelFitted
 KIND = "pareto_nbd"
 MINOR_PER_UNIT = 100
 """The published amounts are in dollars; ours are in minor units."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComplaintEffect:
+    """What complaints do to the hazard of leaving, as estimated; `used` where the data are clear enough."""
+
+    gamma: Mapping[str, float]
+    standard_errors: Mapping[str, float | None]
+    statistic: float
+    p_value: float
+    used: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,8 @@ class Served:
     log_likelihood: float | None
     standard_errors: Mapping[str, Mapping[str, float | None]]
     rate_quantiles: tuple[float, ...]
+    complaint_effect: ComplaintEffect | None
+    """What the data say of complaints; None where there are too few to ask."""
     model: Model
 
     @property
@@ -70,6 +83,7 @@ def _published() -> Served:
         log_likelihood=None,
         standard_errors={},
         rate_quantiles=tuple((special.gammaincinv(purchase.r, shares) / purchase.alpha).tolist()),
+        complaint_effect=None,
         model=Model(
             purchase, PRIOR_GAMMA, gamma_gamma.Params(spend.p, spend.q, spend.gamma * MINOR_PER_UNIT)
         ),
@@ -91,6 +105,7 @@ class Population:
 
     rows: Rows
     mean_amount: Floats
+    schedules: Schedules
     complaints: int
 
 
@@ -101,7 +116,11 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         raise Conflict(
             "No customer has bought yet, so there is nothing to fit a model to; import orders first."
         )
-    purchase = pareto_nbd.fit(rows)
+    clock = _fit_clock(population)
+    if clock is not None and clock.usable:
+        purchase, gamma = clock.purchase, clock.gamma
+    else:
+        purchase, gamma = pareto_nbd.fit(rows), PRIOR_GAMMA
     spend = gamma_gamma.fit(rows.x, population.mean_amount)
     grid = loyalty.quantile_grid(purchase.params, rows.x, rows.T)
     return Served(
@@ -113,15 +132,34 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         complaints=population.complaints,
         prior_driven=purchase.prior_driven,
         log_likelihood=purchase.log_likelihood,
-        standard_errors={"purchase": _known(purchase), "spend": _known(spend)},
+        standard_errors={
+            "purchase": _known(purchase.standard_errors),
+            "spend": _known(spend.standard_errors),
+        },
         rate_quantiles=tuple(grid.tolist()),
-        model=Model(purchase.params, PRIOR_GAMMA, spend.params if spend.n else PUBLISHED.model.spend),
+        complaint_effect=_effect(clock),
+        model=Model(purchase.params, gamma, spend.params if spend.n else PUBLISHED.model.spend),
     )
 
 
-def _known(fitted: Fit[Any]) -> dict[str, float | None]:
+def _fit_clock(population: Population) -> ClockFit | None:
+    """With complaints; None where they are too few to outweigh the prior effect whatever they say."""
+    if population.complaints < ENOUGH_COMPLAINTS:
+        return None
+    return fit_clock(population.rows, population.schedules, population.complaints)
+
+
+def _effect(clock: ClockFit | None) -> ComplaintEffect | None:
+    if clock is None:
+        return None
+    return ComplaintEffect(
+        asdict(clock.gamma), _known(clock.standard_errors), clock.statistic, clock.p_value, clock.usable
+    )
+
+
+def _known(errors: Mapping[str, float]) -> dict[str, float | None]:
     """Standard errors; None where the data do not determine the parameter."""
-    return {name: float(e) if np.isfinite(e) else None for name, e in fitted.standard_errors.items()}
+    return {name: float(e) if np.isfinite(e) else None for name, e in errors.items()}
 
 
 def fitted(served: Served) -> ModelFitted:
@@ -151,6 +189,7 @@ def to_row(served: Served) -> FittedModel:
         parameters=served.parameters,
         standard_errors={name: dict(errors) for name, errors in served.standard_errors.items()},
         rate_quantiles=list(served.rate_quantiles),
+        complaint_effect=asdict(served.complaint_effect) if served.complaint_effect else None,
     )
 
 
@@ -168,6 +207,7 @@ def of_row(row: FittedModel) -> Served:
         log_likelihood=row.log_likelihood,
         standard_errors=row.standard_errors,
         rate_quantiles=tuple(row.rate_quantiles),
+        complaint_effect=ComplaintEffect(**row.complaint_effect) if row.complaint_effect else None,
         model=Model(
             pareto_nbd.Params(**parts["purchase"]),
             Gamma(**parts["complaints"]),

@@ -11,7 +11,8 @@ from scoring.care import domain, store
 from scoring.care.domain import Population, Served
 from scoring.facts.reading import micros
 from scoring.models.rfm import Rows
-from scoring.serving.figures import customers_of
+from scoring.models.score import Customers
+from scoring.serving.figures import concatenated, customers_of
 from scoring.settings import ScoringSettings
 from shared.bus.outbox import Emitted, emit
 from shared.clock import Clock
@@ -69,15 +70,18 @@ async def _refit(db: Database, clock: Clock, settings: ScoringSettings) -> None:
 
 
 async def _population(db: Database, now: int) -> Population:
-    parts: list[tuple[np.ndarray, ...]] = []
+    parts: list[Customers] = []
     complaints = 0
     async for states in store.everybody(db):
         bought = [state for state in states if state.purchases]
         complaints += sum(state.complaints for state in bought)
         if bought:
-            people = customers_of(bought, now)
-            # Two purchases on the first day are one: for the fit, the silence begins with it.
-            parts.append((people.x, np.where(people.x > 0, people.t_x, 0.0), people.T, people.mean_amount))
+            parts.append(customers_of(bought, now))
         await asyncio.sleep(0)
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.empty(0)] * 4
-    return Population(Rows.of(*columns[:3]), columns[3], complaints)
+    x, t_x, T, mean_amount = (
+        np.concatenate([getattr(part, column) for part in parts] or [np.empty(0)])
+        for column in ("x", "t_x", "T", "mean_amount")
+    )
+    schedules = concatenated([(len(part.x), part.schedules) for part in parts])
+    # Two purchases on the first day are one: for the fit, the silence begins with it.
+    return Population(Rows.of(x, np.where(x > 0, t_x, 0.0), T), mean_amount, schedules, complaints)

@@ -6,6 +6,17 @@ from scoring.care.domain import Served
 from shared.web.fields import View
 
 
+class ComplaintEffectView(View):
+    """What the data say of complaints, in logarithms of the hazard of leaving, at severity 1; `used` where
+    they are enough and the likelihood-ratio test is clear. Until then a belief is used: see parameters."""
+
+    gamma: dict[str, float]
+    standard_errors: dict[str, float | None]
+    statistic: float
+    p_value: float
+    used: bool
+
+
 class ModelView(View):
     """A model: version 0 is the published prior, every other one was fitted to the customers as they were."""
 
@@ -21,6 +32,7 @@ class ModelView(View):
     parameters: dict[str, dict[str, float]]
     standard_errors: dict[str, dict[str, float | None]]
     rate_quantiles: list[float]
+    complaint_effect: ComplaintEffectView | None
 
     @classmethod
     def of(cls, served: Served) -> "ModelView":
@@ -38,4 +50,6 @@ class ModelView(View):
             parameters=served.parameters,
             standard_errors={name: dict(errors) for name, errors in served.standard_errors.items()},
             rate_quantiles=list(served.rate_quantiles),
+            complaint_effect=served.complaint_effect
+            and ComplaintEffectView.model_validate(served.complaint_effect),
         )

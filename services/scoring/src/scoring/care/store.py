@@ -17,12 +17,12 @@ _PEOPLE_AT_A_TIME = 5000
 
 _COLUMNS = """
 version, kind, fitted_at, customers, repeat_buyers, complaints, prior_driven, log_likelihood, parameters,
-standard_errors, rate_quantiles
+standard_errors, rate_quantiles, complaint_effect
 """
 _LATEST = f"SELECT {_COLUMNS} FROM fitted_model ORDER BY version DESC LIMIT 1"
 _GET = f"SELECT {_COLUMNS} FROM fitted_model WHERE version = $1"
 _LIST = f"SELECT {_COLUMNS} FROM fitted_model WHERE version < $1 ORDER BY version DESC LIMIT $2"
-_INSERT = f"INSERT INTO fitted_model ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+_INSERT = f"INSERT INTO fitted_model ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 
 
 @asynccontextmanager
@@ -30,7 +30,10 @@ async def alone(db: Database) -> AsyncIterator[None]:
     """Refuse unless nobody else fits a model at this moment, in whichever process; a crash lets go."""
     async with db.read() as connection:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ONE_AT_A_TIME):
-            raise Conflict("A model is being fitted at this moment; read GET /v1/models when it is done.")
+            raise Conflict(
+                "A model is being fitted at this moment; see GET /v1/models when it is done, or try again.",
+                headers={"Retry-After": "5"},
+            )
         try:
             yield
         finally:
@@ -65,7 +68,7 @@ async def insert(tx: Tx, model: Served) -> None:
     await tx.execute(
         _INSERT, row.version, row.kind, row.fitted_at, row.customers, row.repeat_buyers, row.complaints,
         row.prior_driven, row.log_likelihood, json.dumps(row.parameters), json.dumps(row.standard_errors),
-        row.rate_quantiles,
+        row.rate_quantiles, row.complaint_effect and json.dumps(row.complaint_effect),
     )  # fmt: skip
 
 
@@ -83,6 +86,6 @@ async def everybody(db: Database) -> AsyncIterator[Sequence[State]]:
 
 def _served(record: object) -> Served:
     values = dict(record)  # type: ignore[call-overload]  # asyncpg's Record is a mapping in all but type
-    for name in ("parameters", "standard_errors"):
-        values[name] = json.loads(values[name])
+    for name in ("parameters", "standard_errors", "complaint_effect"):
+        values[name] = values[name] and json.loads(values[name])
     return of_row(FittedModel(**values))

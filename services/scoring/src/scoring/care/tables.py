@@ -1,6 +1,7 @@
 """Rows of fitted models."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ARRAY, Column, DateTime, Double, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -24,3 +25,4 @@ class FittedModel(ScoringTable, table=True):
     parameters: dict[str, dict[str, float]] = Field(sa_type=JSONB)
     standard_errors: dict[str, dict[str, float | None]] = Field(sa_type=JSONB)
     rate_quantiles: list[float] = Field(sa_type=ARRAY(Double))
+    complaint_effect: dict[str, Any] | None = Field(default=None, sa_type=JSONB)

@@ -96,6 +96,23 @@ def schedules_of(states: Sequence[State]) -> Schedules:
     )
 
 
+def concatenated(parts: Sequence[tuple[int, Schedules]]) -> Schedules:
+    """Schedules of several groups of customers as those of all together; with each, the size of its group."""
+    rows = np.cumsum([0, *(size for size, _ in parts)])
+    found = [(offset, part) for offset, (_, part) in zip(rows, parts, strict=False) if part.customer.size]
+    if not found:
+        return Schedules.none()
+    pieces_before = np.cumsum([0, *(len(part.start) for _, part in found)])
+    return Schedules(
+        np.concatenate([part.customer + offset for offset, part in found]),
+        np.concatenate(
+            [[0], *(part.first[1:] + n for n, (_, part) in zip(pieces_before, found, strict=False))]
+        ),
+        np.concatenate([part.start for _, part in found]),
+        np.concatenate([part.z for _, part in found]),
+    )
+
+
 def _moods(state: State) -> list[tuple[int, int]]:
     """When each mood begins, in microseconds after the first purchase; the last one lasts for ever."""
     assert state.first_at is not None
