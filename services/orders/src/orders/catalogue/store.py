@@ -12,7 +12,7 @@ from shared.errors import NotFound
 
 _COLUMNS = "id, version, sku, name, category, unit, list_price_minor, active"
 _GET = f"SELECT {_COLUMNS} FROM product WHERE id = $1"
-_LOCK = f"{_GET} FOR UPDATE"
+_LOCK = f"{_GET} FOR NO KEY UPDATE"  # orders of the product need not wait
 _FIND_ANY = f"SELECT {_COLUMNS} FROM product WHERE id = ANY($1::uuid[]) OR sku = ANY($2::text[])"
 _INSERT = f"""
 INSERT INTO product ({_COLUMNS})

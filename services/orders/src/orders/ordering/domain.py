@@ -206,15 +206,13 @@ def _price(wanted: Sequence[Wanted], products: Mapping[UUID, PricedProduct]) -> 
 
 def history(order: Order) -> list[Event]:
     """The events of an order that has just been stored: that it was placed, and completed if it is."""
+    if order.completed_at is None:
+        return [OrderPlaced(customer_id=order.customer_id, order=order.state())]
     as_placed = replace(order, version=1, status="placed", completed_at=None)
-    events: list[Event] = [OrderPlaced(customer_id=order.customer_id, order=as_placed.state())]
-    if order.completed_at is not None:
-        events.append(
-            OrderCompleted(
-                customer_id=order.customer_id, order=order.state(), completed_at=order.completed_at
-            )
-        )
-    return events
+    return [
+        OrderPlaced(customer_id=order.customer_id, order=as_placed.state()),
+        OrderCompleted(customer_id=order.customer_id, order=order.state(), completed_at=order.completed_at),
+    ]
 
 
 def complete(order: Order, at: datetime) -> tuple[Order, OrderCompleted]:

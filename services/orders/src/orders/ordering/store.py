@@ -26,6 +26,17 @@ _INSERT = """
 WITH placed AS (
     INSERT INTO sales_order (id, version, customer_id, status, channel, currency, ordered_at,
                              total_minor, list_total_minor, completed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING number
+), lines AS (
+    INSERT INTO sales_order_line (order_id, product_id, quantity, list_amount_minor, amount_minor, n)
+    SELECT $1, * FROM unnest($11::uuid[], $12::int[], $13::bigint[], $14::bigint[]) WITH ORDINALITY
+)
+SELECT number FROM placed
+"""
+_INSERT_MANY = """
+WITH placed AS (
+    INSERT INTO sales_order (id, version, customer_id, status, channel, currency, ordered_at,
+                             total_minor, list_total_minor, completed_at)
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[],
                          $7::timestamptz[], $8::bigint[], $9::bigint[], $10::timestamptz[])
     RETURNING id, number
@@ -92,8 +103,24 @@ async def list_products(tx: Tx, ids: Iterable[UUID], skus: Iterable[str]) -> lis
 
 async def insert(tx: Tx, order: Order) -> Order:
     """Store a new order; answers it with its number."""
-    (numbered,) = await insert_many(tx, [order])
-    return numbered
+    number = await tx.fetchval(
+        _INSERT,
+        order.id,
+        order.version,
+        order.customer_id,
+        order.status,
+        order.channel,
+        order.currency,
+        order.ordered_at,
+        order.total_minor,
+        order.list_total_minor,
+        order.completed_at,
+        [line.product_id for line in order.lines],
+        [line.quantity for line in order.lines],
+        [line.list_amount_minor for line in order.lines],
+        [line.amount_minor for line in order.lines],
+    )
+    return replace(order, number=number)
 
 
 async def insert_many(tx: Tx, orders: Sequence[Order]) -> list[Order]:
@@ -101,7 +128,7 @@ async def insert_many(tx: Tx, orders: Sequence[Order]) -> list[Order]:
     ordered = sorted(orders, key=lambda o: o.id)  # two imports wait for each other, and never deadlock
     lines = list(chain.from_iterable(o.lines for o in ordered))
     numbers = await tx.fetch(
-        _INSERT,
+        _INSERT_MANY,
         [o.id for o in ordered],
         [o.version for o in ordered],
         [o.customer_id for o in ordered],
