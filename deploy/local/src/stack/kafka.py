@@ -19,16 +19,24 @@ JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-
 
 
 async def server(
-    directory: Path, *, port: int, controller_port: int, say: Callable[[str], None] = print
+    directory: Path,
+    *,
+    port: int,
+    controller_port: int,
+    advertised_port: int | None = None,
+    say: Callable[[str], None] = print,
 ) -> Process:
-    """The broker, its jars fetched and its storage formatted, not yet started."""
+    """The broker, its jars fetched and its storage formatted, not yet started.
+
+    `advertised_port` is where clients are told to connect, when something stands in between.
+    """
     java = await find_java()
     classpath = f"{await jars(java, say)}/*"
     home = directory / "kafka"
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "server.properties"
-    lines = [f"{name}={value}\n" for name, value in properties(home / "data", port, controller_port).items()]
-    settings.write_text("".join(lines))
+    chosen = properties(home / "data", port, controller_port, advertised_port or port)
+    settings.write_text("".join(f"{name}={value}\n" for name, value in chosen.items()))
     log4j = f"-Dlog4j2.configurationFile={KAFKA / 'log4j2.properties'}"
     run = [str(java), *JVM, log4j, "-cp", classpath]
     if not (home / "data" / "meta.properties").exists():
@@ -47,14 +55,14 @@ async def server(
     )
 
 
-def properties(data: Path, port: int, controller_port: int) -> Mapping[str, str]:
+def properties(data: Path, port: int, controller_port: int, advertised_port: int) -> Mapping[str, str]:
     """The broker's settings."""
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{advertised_port}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(data),
