@@ -4,8 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from scoring.models.rfm import Summary, summarize
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault of the models
+settings.load_profile("no deadline")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # sets an option that pandas no longer knows

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from . import pareto_nbd
-from .arrays import Floats, Ints, floats, in_pieces, joined
+from .arrays import Floats, Ints, floats, in_pieces, joined, weighed
 from .complaints import Schedules
 from .integral import integral
 from .pareto_nbd import Params
@@ -206,7 +206,7 @@ def weeks_alive(params: Params, clock: Clock, T: Floats, until: Floats, shares: 
     s = params.s
 
     def plain(rows: slice) -> Floats:
-        return np.asarray(shares @ pareto_nbd.weeks_alive(s, params.beta + T[rows], until[:, None]))
+        return weighed(shares, pareto_nbd.weeks_alive(s, params.beta + T[rows], until[:, None]))
 
     weeks = joined(in_pieces(plain, len(T)))
     rows = clock.rows
@@ -219,7 +219,7 @@ def weeks_alive(params: Params, clock: Clock, T: Floats, until: Floats, shares: 
 
         def within(some: slice) -> Floats:
             length = np.clip(until[:, None] - passed[some], 0.0, part.length[some])
-            return np.asarray(shares @ pareto_nbd.weeks_alive(s, (b / g)[some], length) * reached[some])
+            return weighed(shares, pareto_nbd.weeks_alive(s, (b / g)[some], length)) * reached[some]
 
         inside = joined(in_pieces(within, len(part.piece)))
         weeks[rows] = sums(part.owner, inside, len(rows))

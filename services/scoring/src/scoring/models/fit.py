@@ -97,7 +97,11 @@ class Peak:
 
 
 def climb(
-    log_likelihood: LogLikelihood, starts: Sequence[Floats], centre: Floats | None, weight: float
+    log_likelihood: LogLikelihood,
+    starts: Sequence[Floats],
+    centre: Floats | None,
+    weight: float,
+    sigma: Floats | float = PRIOR_SIGMA,
 ) -> Peak:
     """The highest peak reached from the starts. `centre`: the prior's medians in logarithms, None: no prior.
 
@@ -108,9 +112,9 @@ def climb(
     def cost(at: Floats) -> tuple[float, Floats]:
         value, gradient = log_likelihood(at)
         if centre is not None:
-            pull = (at - centre) / PRIOR_SIGMA
+            pull = (at - centre) / sigma
             value -= float(pull @ pull) / 2
-            gradient = gradient - pull / PRIOR_SIGMA
+            gradient = gradient - pull / sigma
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return 1e10, np.zeros_like(at)
         return -value / scale, -gradient / scale

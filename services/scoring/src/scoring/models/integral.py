@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import Bools, Floats, in_pieces, joined
+from .arrays import Bools, Floats, in_pieces, joined, weighed
 
 _NEGLIGIBLE = 37.0
 _points, _weights = np.polynomial.legendre.leggauss(24)
@@ -38,7 +38,7 @@ def integral(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Float
 
     def piece(rows: slice) -> Floats:
         _, scale, _, _, density = _integrand(k[rows], s, a[rows], b[rows], length[rows])
-        return np.asarray(scale * (_WEIGHTS @ density))
+        return np.asarray(scale * weighed(_WEIGHTS, density))
 
     return joined(in_pieces(piece, len(k)))
 
@@ -46,7 +46,7 @@ def integral(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Float
 def moments(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Moments:
     """J with the means that make its gradient, for a piece of the rows."""
     a_smaller, scale, v, log_other, density = _integrand(k, s, a, b, length)
-    total = _WEIGHTS @ density
+    total = weighed(_WEIGHTS, density)
     share = _WEIGHTS[:, None] * density / total
     log_of_smaller = np.einsum("ij,ij->j", share, v)
     log_of_larger = np.einsum("ij,ij->j", share, log_other)
