@@ -7,6 +7,7 @@ from uuid import UUID
 
 from customer.archive import finding, reach
 from customer.archive.tables import Customer
+from shared.db import row
 from shared.errors import Conflict, FieldError, Invalid
 from shared.events.customer import CustomerChanged, CustomerCreated, CustomerState
 
@@ -174,14 +175,15 @@ def _file(stated: Stated, **bookkeeping: Any) -> Customer:
     emails = _distinct(stated["emails"], (contact["email"] for contact in stated["contacts"]))
     names = [stated["name"], *(contact["name"] for contact in stated["contacts"])]
     text = finding.searchable([*names, stated["number"], *phones])
-    return Customer(
+    values = {
         **stated,
         **bookkeeping,
-        reachable_phones=phones,
-        reachable_emails=emails,
-        search_text=text,
-        search_pieces=sorted(finding.pieces(text)),
-    )
+        "reachable_phones": phones,
+        "reachable_emails": emails,
+        "search_text": text,
+        "search_pieces": sorted(finding.pieces(text)),
+    }
+    return row(Customer, values)
 
 
 def _check_birthday(type_: str | None, birthday: date | None, at: datetime) -> None:
