@@ -58,8 +58,13 @@ def test_a_line_costs_list_price_times_quantity() -> None:
 
 
 def test_an_agreed_amount_keeps_the_list_amount_beside_it() -> None:
-    order = placed(Wanted(TEA.id, 4, amount_minor=900))
+    order = placed(Wanted(TEA.id, 4, amount_minor=900, list_amount_minor=1000))
     assert (order.total_minor, order.list_total_minor) == (900, 1000)
+
+
+def test_an_amount_of_the_past_is_no_discount_unless_somebody_says_what_the_list_said() -> None:
+    order = placed(Wanted(TEA.id, 4, amount_minor=900))
+    assert (order.total_minor, order.list_total_minor) == (900, 900)
 
 
 def test_the_same_product_may_stand_in_two_lines() -> None:
@@ -122,6 +127,7 @@ def test_an_order_beyond_the_limit_is_refused_although_each_line_is_within_it() 
             Wanted,
             st.sampled_from([TEA.id, POT.id]),
             st.integers(1, 10**6),
+            st.none() | st.integers(0, 10**12),
             st.none() | st.integers(0, 10**12),
         ),
         min_size=1,

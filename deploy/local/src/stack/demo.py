@@ -124,7 +124,7 @@ async def _until_counted(
     """Wait until every purchase of these customers has come through Kafka into scoring."""
     bar = bars.add_task("counted by scoring", total=len(people))
     for person in people:
-        wanted = sum(row.customer == person for row in rows)
+        wanted = 2 * sum(row.customer == person for row in rows)  # each was placed, and completed
         while await _counted(patron, person) < wanted:  # noqa: ASYNC110  (it happens in another process)
             await asyncio.sleep(0.1)
         bars.advance(bar)
@@ -229,9 +229,7 @@ def _strongest(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _model_line(model: dict[str, Any]) -> str:
-    parameters = ", ".join(
-        f"{name} {value:.3f}" for name, value in model["parameters"].items() if isinstance(value, float)
-    )
+    parameters = ", ".join(f"{name} {value:.3f}" for name, value in model["parameters"]["purchase"].items())
     return f"model {model['version']}: {parameters}"
 
 
@@ -248,13 +246,14 @@ def _say_what_to_try(running: Running, person: str) -> None:
         say(f"{name:<13} {url}/docs", style="bold", highlight=False)
     token = mint(running.keys, role="manager")
     customer = cdnow.customer_id(person)
+    scores = f"{running.urls['scoring']}/v1/scores"
     ticket = f'{{"customer_id":"{customer}","kind":"complaint","severity":"major","subject":"Too late"}}'
     lines = (
         f"TOKEN={token}",
-        f'curl -s -H "Authorization: Bearer $TOKEN" {running.urls["scoring"]}/v1/scores/{customer}',
+        f'curl -s -H "Authorization: Bearer $TOKEN" {scores}/{customer}',
         f'curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" '
         f"-d '{ticket}' {running.urls['service-desk']}/v1/tickets",
-        f'curl -s -H "Authorization: Bearer $TOKEN" "{running.urls["scoring"]}/v1/scores?band=critical&sort=-value"',
+        f'curl -s -H "Authorization: Bearer $TOKEN" "{scores}?band=critical&sort=-value"',
     )
     say(
         "\nTo try (the token is a manager's, for twelve hours; make token ROLE=… mints others):\n",

@@ -162,11 +162,9 @@ async def _lines(request: Request) -> AsyncIterator[str]:
     rest = ""
     try:
         async for chunk in request.stream():
-            *lines, rest = (rest + decode.decode(chunk)).splitlines(keepends=True) or [""]
-            if rest.endswith("\n"):
-                lines, rest = [*lines, rest], ""
+            *lines, rest = (rest + decode.decode(chunk)).split("\n")
             for line in lines:
-                yield line
+                yield f"{line}\n"
             if len(rest) > MAX_ROW_BYTES:
                 raise Malformed(f"A row is longer than {MAX_ROW_BYTES} bytes.")
         rest += decode.decode(b"", final=True)

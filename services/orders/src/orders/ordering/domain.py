@@ -42,11 +42,15 @@ class PricedProduct(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A line as it is asked for; `amount_minor` when another amount than the list's was agreed."""
+    """A line as it is asked for; `amount_minor` when another amount than today's list's was agreed.
+
+    What the list said when that was agreed is `list_amount_minor`; where nobody says, there was no discount.
+    """
 
     product_id: UUID
     quantity: int
     amount_minor: int | None = None
+    list_amount_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +193,9 @@ def _price(wanted: Sequence[Wanted], products: Mapping[UUID, PricedProduct]) -> 
         if product is None:
             errors.append(FieldError(f"lines.{n}.product_id", "must be the id of a product", line.product_id))
             continue
-        list_amount = product.list_price_minor * line.quantity
-        amount = list_amount if line.amount_minor is None else line.amount_minor
+        todays = product.list_price_minor * line.quantity
+        amount = todays if line.amount_minor is None else line.amount_minor
+        list_amount = amount if line.list_amount_minor is None else line.list_amount_minor
         if max(list_amount, amount) > MOST_MINOR:
             rule = f"must amount to at most {MOST_MINOR} at a list price of {product.list_price_minor}"
             errors.append(FieldError(f"lines.{n}.quantity", rule, line.quantity))
@@ -273,7 +278,8 @@ def require_same(there: Order, said: Said) -> None:
 
 
 def _same_line(there: Line, said: Wanted) -> bool:
-    return (there.product_id, there.quantity) == (said.product_id, said.quantity) and said.amount_minor in (
-        None,
-        there.amount_minor,
+    return (
+        (there.product_id, there.quantity) == (said.product_id, said.quantity)
+        and said.amount_minor in (None, there.amount_minor)
+        and said.list_amount_minor in (None, there.list_amount_minor)
     )

@@ -110,7 +110,7 @@ async def _load(tx: Tx, batch: Rows) -> _Known:
 
 def _wanted(row: ImportOrder, known: _Known) -> tuple[Wanted, ...]:
     return tuple(
-        Wanted(_product_of(row, n, line, known), line.quantity, line.amount_minor)
+        Wanted(_product_of(row, n, line, known), line.quantity, line.amount_minor, line.list_amount_minor)
         for n, line in enumerate(row.all_lines())
     )
 

@@ -47,12 +47,17 @@ class CancelOrder(Body):
 
 
 class ImportLine(Body):
-    """A line by product id or by SKU. `amount_minor` is what was paid, where it is not the list's amount."""
+    """A line by product id or by SKU.
+
+    `amount_minor` is what was paid, where it is not today's list amount; `list_amount_minor` what the
+    list said then, where a discount was given.
+    """
 
     product_id: UUID | None = None
     sku: Sku | None = None
     quantity: Quantity
     amount_minor: Minor | None = None
+    list_amount_minor: Minor | None = None
 
 
 class ImportOrder(Body):
@@ -71,11 +76,12 @@ class ImportOrder(Body):
     sku: Sku | None = None
     quantity: Quantity | None = None
     amount_minor: Minor | None = None
+    list_amount_minor: Minor | None = None
     lines: Annotated[list[ImportLine], Field(min_length=1, max_length=MOST_LINES)] | None = None
 
     def all_lines(self) -> list[ImportLine]:
         """The lines, whichever way they were given; refuses a row that gives none, or both ways at once."""
-        flat = {"product_id", "sku", "quantity", "amount_minor"} & self.model_fields_set
+        flat = {"product_id", "sku", "quantity", "amount_minor", "list_amount_minor"} & self.model_fields_set
         if self.lines is not None and flat:
             raise _invalid(min(flat), "must not stand beside lines; put it into one of them")
         lines = self.lines if self.lines is not None else [self._only_line()]
@@ -92,7 +98,11 @@ class ImportOrder(Body):
         if self.quantity is None:
             raise _invalid("quantity", "missing: this is required")
         return ImportLine(
-            product_id=self.product_id, sku=self.sku, quantity=self.quantity, amount_minor=self.amount_minor
+            product_id=self.product_id,
+            sku=self.sku,
+            quantity=self.quantity,
+            amount_minor=self.amount_minor,
+            list_amount_minor=self.list_amount_minor,
         )
 
 

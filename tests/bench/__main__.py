@@ -1,0 +1,30 @@
+"""`python -m tests.bench [a] [b] [c] [d]`: measures, and prints tables. Nothing here passes or fails."""
+
+import asyncio
+import sys
+
+from rich.console import Console
+
+from tests.bench import backlog, freshness, place_order, population
+from tests.bench.world import world
+
+ON_SERVERS = {"a": place_order.run, "b": backlog.run, "c": freshness.run}
+
+
+async def main(chosen: list[str]) -> None:
+    """Each benchmark on servers of its own, one after the other."""
+    console = Console()
+    for name in chosen:
+        console.print(f"({name}) …", style="dim")
+        if name in ON_SERVERS:
+            async with world() as its_own:
+                console.print(await ON_SERVERS[name](its_own))
+        else:
+            console.print(population.run())
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or [*ON_SERVERS, "d"]
+    if not set(wanted) <= {*ON_SERVERS, "d"}:
+        sys.exit(__doc__)
+    asyncio.run(main(wanted))
