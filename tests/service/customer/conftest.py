@@ -11,7 +11,6 @@ import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
-from tests.conftest import MakeDatabase
 
 from customer.app import SERVICE
 from customer.settings import CustomerSettings
@@ -19,6 +18,7 @@ from shared.events.event import decode
 from shared.service import api
 from shared.testing import FixedClock
 from shared.testing.http import client, web_environment
+from tests.conftest import MakeDatabase
 
 
 @dataclass

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import httpx
 import msgspec
 import pytest
-from tests.service.customer.conftest import Archive
 
 from shared.events.customer import CustomerState
 from shared.testing.http import client
 from shared.web.concurrency import etag
+from tests.service.customer.conftest import Archive
 
 FULL: dict[str, Any] = {
     "type": "company",
@@ -165,6 +165,16 @@ async def test_a_change_touches_only_what_it_names(http: httpx.AsyncClient) -> N
         **customer, "version": 2, "level": None, "notes": "Call first.",
         "updated_at": answer.json()["updated_at"],
     }  # fmt: skip
+
+
+async def test_a_change_may_be_sent_as_a_merge_patch(http: httpx.AsyncClient) -> None:
+    customer = await create(http)
+    answer = await http.patch(
+        f"/v1/customers/{customer['id']}",
+        content='{"level": "gold"}',
+        headers={"If-Match": etag(1), "Content-Type": "application/merge-patch+json"},
+    )
+    assert (answer.status_code, answer.json()["level"]) == (200, "gold")
 
 
 async def test_a_change_that_changes_nothing_makes_no_version_and_no_event(
@@ -350,3 +360,11 @@ async def test_customers_see_their_own_file_and_nothing_internal(
         assert (await customer.get(f"/v1/customers/{other['id']}/changes")).status_code == 404
         assert (await change(customer, own["id"], level="gold")).status_code == 403
         assert (await customer.post("/v1/imports/customers", content=b"")).status_code == 403
+
+
+async def test_every_route_is_described(http: httpx.AsyncClient) -> None:
+    described = (await http.get("/openapi.json")).json()
+    assert {"get", "post"} <= described["paths"]["/v1/customers"].keys()
+    assert {"get", "patch"} <= described["paths"]["/v1/customers/{customer_id}"].keys()
+    assert "class" in described["components"]["schemas"]["CreateCustomer"]["properties"]
+    assert "default" not in described["components"]["schemas"]["ChangeCustomer"]["properties"]["name"]

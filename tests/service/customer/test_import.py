@@ -5,9 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from tests.service.customer.conftest import Archive
 
 from shared.testing.http import client
+from tests.service.customer.conftest import Archive
 
 
 async def load(http: httpx.AsyncClient, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -110,14 +110,15 @@ async def test_a_csv_is_read_by_the_same_rules(http: httpx.AsyncClient) -> None:
         "person,Ann,,,,-5,\r\n"
         "person,Bo,,,,,no json\r\n"
         "person,Cy,12,,,,\r\n"
+        'person,Di,,,,,"[{""name"": ""\\ud800""}]"\r\n'
     )
     answer = await http.post(
         "/v1/imports/customers", content=text.encode(), headers={"Content-Type": "text/csv"}
     )
     done = answer.json()
-    assert (done["created"], done["rejected"]) == (1, 3)
+    assert (done["created"], done["rejected"]) == (1, 4)
     assert {(error["row"], error["field"]) for error in done["errors"]} == {
-        (2, "credit_limit_minor"), (3, "contacts"), (4, "phones.0")
+        (2, "credit_limit_minor"), (3, "contacts"), (4, "phones.0"), (5, "contacts.0.name")
     }  # fmt: skip
     [customer] = (await http.get("/v1/customers")).json()["items"]
     assert customer["name"] == "华兴, 北京"

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import MakeDatabase
-from tests.service.customer.conftest import open_archive
 
 from shared.testing.http import client
+from tests.conftest import MakeDatabase
+from tests.service.customer.conftest import open_archive
 
 CUSTOMERS: list[dict[str, Any]] = [
     {"type": "person", "name": "John A. Smith", "phones": ["+12025550101"], "level": "gold", "tags": ["a"]},
