@@ -30,6 +30,8 @@ _SESSION = {
     "jit": "off",
 }
 
+_BROKEN = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 async def _reset_if_left_in_transaction(connection: asyncpg.Connection) -> None:
     # asyncpg's own reset costs a round trip per release: a fifth of a short request.
@@ -68,7 +70,7 @@ class Database:
             try:
                 async with connection.transaction():
                     yield connection
-            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError):
+            except (*_BROKEN, OSError, TimeoutError):
                 connection.terminate()  # its state is unknown: nobody else may get it
                 raise
 

@@ -112,9 +112,9 @@ async def test_a_consumer_that_slept_is_fenced_and_applies_nothing(db: Database,
         await successor.claim(kafka, partitions)
         with pytest.raises(FencedError):
             async with db.tx() as tx:
-                await sleeper.compare_and_set(tx, {p: r[-1] for p, r in found.items()})
+                await sleeper.compare_and_set(tx, {p: r[-1] for p, r in found.items()}, sleeper._claims)
         async with db.tx() as tx:
-            await successor.compare_and_set(tx, {p: r[-1] for p, r in found.items()})
+            await successor.compare_and_set(tx, {p: r[-1] for p, r in found.items()}, successor._claims)
 
 
 @asynccontextmanager

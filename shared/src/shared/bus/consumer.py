@@ -162,15 +162,19 @@ class Consumer:
     async def _take_in_until_it_works(
         self, kafka: AIOKafkaConsumer, found: Mapping[TopicPartition, Sequence[ConsumerRecord]]
     ) -> None:
+        claims = {p: self._claims[p] for p in found}
         records = {p: self._new(p, r) for p, r in found.items()}
         incomings = {p: [self.inbox.read(incoming(r)) for r in new] for p, new in records.items() if new}
         backoff = Backoff()
-        while incomings := {p: i for p, i in incomings.items() if p in self._claims}:
+        # Records belong to the claim they were read under: a partition that left and came back is read again.
+        while incomings := {p: i for p, i in incomings.items() if self._claims.get(p) is claims[p]}:
             try:
-                await self._take_in(incomings, records)
+                await self._take_in(incomings, records, claims)
             except FencedError as fenced:
                 log.warning("fenced", partitions=str(fenced))
-                self.let_go(fenced.partitions)
+                if any(self._claims.get(p) is claims[p] for p in fenced.partitions):
+                    # We slept, or our own commit went through and its answer was lost: join anew.
+                    raise
             except Exception as problem:
                 if not is_transient(problem):
                     raise
@@ -197,15 +201,21 @@ class Consumer:
         self,
         incomings: Mapping[TopicPartition, Sequence[Incoming]],
         records: Mapping[TopicPartition, Sequence[ConsumerRecord]],
+        claims: Mapping[TopicPartition, _Claim],
     ) -> None:
         """One transaction: the offsets move if they are still ours, and what they stand for is applied."""
         async with self._db.tx() as tx:
-            await self.compare_and_set(tx, {p: records[p][-1] for p in incomings})
+            await self.compare_and_set(tx, {p: records[p][-1] for p in incomings}, claims)
             await self.inbox.take_in(tx, [i for p in sorted(incomings) for i in incomings[p]])
         for partition in incomings:
-            self._claims[partition].next_offset = records[partition][-1].offset + 1
+            claims[partition].next_offset = records[partition][-1].offset + 1
 
-    async def compare_and_set(self, tx: Tx, last: Mapping[TopicPartition, ConsumerRecord]) -> None:
+    async def compare_and_set(
+        self,
+        tx: Tx,
+        last: Mapping[TopicPartition, ConsumerRecord],
+        claims: Mapping[TopicPartition, _Claim],
+    ) -> None:
         """Move the offsets past these records; raises `FencedError` for those that are no longer ours."""
         partitions = sorted(last)
         moved = await tx.fetch(
@@ -213,8 +223,8 @@ class Consumer:
             self._group,
             [p.topic for p in partitions],
             [p.partition for p in partitions],
-            [self._claims[p].epoch for p in partitions],
-            [self._claims[p].next_offset for p in partitions],
+            [claims[p].epoch for p in partitions],
+            [claims[p].next_offset for p in partitions],
             [last[p].offset + 1 for p in partitions],
             [fingerprint(last[p]) for p in partitions],
         )

@@ -28,6 +28,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 _AWAY = (
     asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # the server's last word had come, the connection's end not yet
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,

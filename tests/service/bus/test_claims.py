@@ -1,0 +1,84 @@
+"""A consumer's claim on its partitions: it loses neither its place nor its turn, and counts nothing twice."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import TopicPartition
+
+from shared.bus.consumer import Consumer, incoming
+from shared.bus.inbox import Delivery
+from shared.bus.relay import Relay
+from shared.bus.retry import Backoff, is_transient
+from shared.db import Database, Tx
+from shared.testing.waiting import until
+from tests.service.bus.conftest import Counted, Ledger, count, ledger
+from tests.service.bus.test_relay_and_consumer import _is, publish, reading, running
+
+
+class Forgetful(Database):
+    """A database that loses the answer to one commit."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db._pool)
+        self.forgets = False
+
+    @asynccontextmanager
+    async def tx(self) -> AsyncIterator[Tx]:
+        async with super().tx() as tx:
+            yield tx
+        if self.forgets:
+            self.forgets = False
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+
+async def test_a_commit_whose_answer_was_lost_counts_once_and_its_partition_goes_on(
+    db: Database, lab: str
+) -> None:
+    forgetful = Forgetful(db)
+    async with running(Relay(db, lab), Consumer(forgetful, lab, Counted.topic, Ledger().handlers)):
+        await publish(db, "abc")
+        await until(partial(_is, db, "ledger", 3))
+        forgetful.forgets = True
+        await publish(db, "abc", start=4)
+        await until(partial(_is, db, "ledger", 6))
+        await publish(db, "abc", start=7)
+        await until(partial(_is, db, "ledger", 9))
+    assert await ledger(db, "a") == [(1, 1), (2, 4), (3, 7)]
+
+
+async def test_what_was_read_under_an_earlier_claim_is_dropped(
+    db: Database, lab: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(db, "a" * 5)
+    async with running(Relay(db, lab)):
+        await until(partial(_is, db, "outbox WHERE sent_at IS NULL", 0))
+
+    async def deadlock(_tx: Tx, _deliveries: Sequence[Delivery[Any]]) -> None:
+        raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+    slow, other = (Consumer(db, lab, "group", {Counted: h}) for h in (deadlock, Ledger().count))
+    partitions = {TopicPartition(Counted.topic, p) for p in range(3)}
+    async with reading(lab) as kafka:
+        kafka.assign(partitions)
+        await slow.claim(kafka, partitions)
+        found = {p: r for p, r in (await kafka.getmany(timeout_ms=5000)).items() if r}
+
+        async def lose_and_regain(_backoff: Backoff) -> None:
+            """While it waits to try again, another has the partition, takes in more, and gives it back."""
+            await other.claim(kafka, partitions)
+            incomings = {p: [other.inbox.read(incoming(r)) for r in records] for p, records in found.items()}
+            await other._take_in(incomings, found, other._claims)
+            await slow.claim(kafka, partitions)
+
+        monkeypatch.setattr(Backoff, "wait", lose_and_regain)
+        await slow._take_in_until_it_works(kafka, {p: r[:2] for p, r in found.items()})
+    assert await ledger(db, "a") == [(n, n) for n in range(1, 6)]
+    assert await count(db, "consumer_offset WHERE next_offset = 5") == 1
+
+
+def test_a_connection_used_after_the_server_ended_it_is_worth_another_try() -> None:
+    assert is_transient(asyncpg.InternalClientError("cannot switch to state 12; operation (2) in progress"))
