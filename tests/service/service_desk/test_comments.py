@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+
 from tests.service.service_desk.conftest import Desk, opened
 
 

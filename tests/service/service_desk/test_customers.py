@@ -5,7 +5,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from tests.service.service_desk.conftest import NOW, Desk, opened
 
 from service_desk.app import SERVICE
 from service_desk.customers.handlers import copy_customers
@@ -14,6 +13,7 @@ from shared.bus.outbox import headers
 from shared.db import new_id
 from shared.events.customer import CustomerChanged, CustomerCreated, CustomerState, CustomerStatus
 from shared.events.event import encode
+from tests.service.service_desk.conftest import NOW, Desk, opened
 
 ANN = UUID(int=1)
 

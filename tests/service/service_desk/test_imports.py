@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from tests.service.service_desk.conftest import Desk, opened
 
 from shared.events.service_desk import TicketOpened, TicketResolved
+from tests.service.service_desk.conftest import Desk, opened
 
 JSON_LINES = {"Content-Type": "application/x-ndjson"}
 

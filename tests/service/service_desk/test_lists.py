@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.service.service_desk.conftest import NOW, Desk, opened
 
 KINDS = ["complaint", "inquiry", "praise"]

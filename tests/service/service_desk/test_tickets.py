@@ -8,11 +8,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from tests.service.service_desk.conftest import NOW, Desk, complaint, opened
 
 from shared.events.service_desk import TicketOpened, TicketReopened, TicketResolved
-
-WORDS = "The kettle leaks"
+from tests.service.service_desk.conftest import NOW, Desk, complaint, opened
 
 
 async def resolve(caller: httpx.AsyncClient, ticket_id: str, **more: Any) -> httpx.Response:
