@@ -1,13 +1,17 @@
 """Bands change by events and by time alone, each change is told once, and lists show them."""
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from scoring.app import SERVICE
 from scoring.bands.handlers import score_old, score_outdated
 from shared.events.scoring import ChurnBandChanged
+from shared.service import run_worker
 from tests.service.scoring.conftest import NOW, Scoring, cancelled, created, opened, placed
 
 DAY = timedelta(days=1)
@@ -98,6 +102,22 @@ async def test_the_outbox_holds_one_event_per_change_without_personal_data(scori
     async with scoring.db.read() as tx:
         found = await tx.fetch("SELECT topic, seq, payload FROM outbox")
     assert [(r["topic"], r["seq"]) for r in found] == [("patron.scoring", 1)]
+
+
+async def test_the_worker_scores_while_the_broker_is_away(scoring: Scoring) -> None:
+    settings = scoring.settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:9"})
+    who = await regular(scoring)
+    worker = asyncio.create_task(run_worker(SERVICE, settings, scoring.clock))
+    try:
+        async with asyncio.timeout(20):
+            scored = "SELECT count(*) FROM customer_score WHERE customer_id = $1"
+            while not await scoring.value(scored, who):  # noqa: ASYNC110  (the worker tells only the database)
+                await asyncio.sleep(0.02)
+    finally:
+        worker.cancel()
+        with suppress(asyncio.CancelledError):
+            await worker
+    assert len(await scoring.events()) == 1
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from datetime import timedelta
 from random import Random
 from uuid import UUID, uuid4
 
+from scoring.verify import verify
 from shared.events.event import Event
 from shared.events.service_desk import Outcome
 from tests.service.scoring.conftest import (
@@ -63,6 +64,16 @@ async def test_an_event_counted_twice_counts_once(scoring: Scoring) -> None:
     await scoring.take_in(incomings)
     assert await scoring.value("SELECT sum(amount_minor) FROM purchase_fact") == 700
     assert await scoring.states_are_their_facts()
+
+
+async def test_a_state_that_is_not_its_facts_is_found(scoring: Scoring) -> None:
+    wrong, lost, good = uuid4(), uuid4(), uuid4()
+    await scoring.tell(*[placed(who, NOW - DAY) for who in (wrong, lost, good)])
+    assert await scoring.states_are_their_facts()
+    async with scoring.db.tx() as tx:
+        await tx.execute("UPDATE customer_state SET state = '\\xff' WHERE customer_id = $1", wrong)
+        await tx.execute("DELETE FROM customer_state WHERE customer_id = $1", lost)
+    assert set((await verify(scoring.db)).different) == {wrong, lost}
 
 
 async def test_an_order_of_two_customers_is_parked(scoring: Scoring) -> None:

@@ -36,7 +36,10 @@ async def verify(db: Database) -> Verdict:
             await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             stored = await store.list_states(tx, after, 1000)
             facts = await store.list_facts(tx, stored)
+            lost = [] if stored else await store.list_lost(tx)
         if not stored:
+            verdict.different += lost
+            print(*(f"{customer_id} has facts and no state" for customer_id in lost), sep="\n", end="")
             return verdict
         for customer_id, state in stored.items():
             verdict.customers += 1
@@ -49,7 +52,10 @@ async def verify(db: Database) -> Verdict:
 
 
 def _text(state: bytes) -> str:
-    return msgspec.json.encode(msgspec.structs.asdict(decode(state))).decode()
+    try:
+        return msgspec.json.encode(msgspec.structs.asdict(decode(state))).decode()
+    except msgspec.DecodeError as problem:
+        return f"unreadable ({problem}): {state.hex()}"
 
 
 async def main() -> int:

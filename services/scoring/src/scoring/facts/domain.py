@@ -10,7 +10,7 @@ All instants are integer microseconds since 1970, all amounts minor units: sums 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 from uuid import UUID
 
 import msgspec
@@ -141,15 +141,12 @@ def summarize(facts: Iterable[Fact]) -> State:
 
 def apply(state: State, before: Fact | None, fact: Fact) -> State | None:
     """The state after a fact that replaces `before`; None where only all facts together can tell."""
-    match fact:
-        case Registration():
-            return msgspec.structs.replace(state, registered_at=fact.registered_at)
-        case Purchase():
-            assert before is None or isinstance(before, Purchase)
-            return _apply_purchase(state, before, fact)
-        case Complaint():
-            assert before is None or isinstance(before, Complaint)
-            return _apply_complaint(state, before, fact)
+    kind = type(fact)  # isinstance and match cost four times as much with these classes
+    if kind is Purchase:
+        return _apply_purchase(state, cast("Purchase | None", before), cast("Purchase", fact))
+    if kind is Complaint:
+        return _apply_complaint(state, cast("Complaint | None", before), cast("Complaint", fact))
+    return msgspec.structs.replace(state, registered_at=cast("Registration", fact).registered_at)
 
 
 def _apply_purchase(state: State, before: Purchase | None, fact: Purchase) -> State | None:

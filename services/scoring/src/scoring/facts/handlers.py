@@ -21,7 +21,8 @@ async def count_facts(tx: Tx, deliveries: Sequence[Delivery[Any]]) -> None:
     counted = counting.count(states, known, facts)
     await store.save_facts(tx, counted.facts)
     counted.rebuild(await store.list_facts(tx, counted.late))
-    await store.save_states(tx, counted.states, due={d.event.key: d.at for d in deliveries})
+    due = {fact.customer_id: delivery.at for fact, delivery in zip(facts, deliveries, strict=True)}
+    await store.save_states(tx, counted.states, due)
 
 
 HANDLERS: Mapping[type[Event], Handler] = {

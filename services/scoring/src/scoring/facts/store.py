@@ -34,8 +34,15 @@ _LOCK = """
 SELECT customer_id, state FROM customer_state WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE
 """
 _LIST = "SELECT customer_id, state FROM customer_state WHERE customer_id > $1 ORDER BY customer_id LIMIT $2"
+_LOST = """
+SELECT customer_id FROM (
+    SELECT customer_id FROM customer_fact
+    UNION SELECT customer_id FROM purchase_fact
+    UNION SELECT customer_id FROM complaint_fact
+) f WHERE NOT EXISTS (SELECT FROM customer_state s WHERE s.customer_id = f.customer_id)
+"""
 _ADD = """
-INSERT INTO customer_state (customer_id, state) SELECT id, $2 FROM unnest($1::uuid[]) AS n (id)
+INSERT INTO customer_state (customer_id, state) SELECT id, $2 FROM unnest($1::uuid[]) AS n (id) ORDER BY id
 ON CONFLICT (customer_id) DO NOTHING
 """
 
@@ -86,7 +93,7 @@ WHERE s.customer_id = n.customer_id
 
 async def lock_states(tx: Tx, customer_ids: Iterable[UUID]) -> dict[UUID, State]:
     """The states of these customers, who are known from now on; locked in one order, against deadlocks."""
-    wanted = sorted(customer_ids)
+    wanted = list(customer_ids)
     states = {r[0]: decode(r[1]) for r in await tx.fetch(_LOCK, wanted)}
     missing = [customer_id for customer_id in wanted if customer_id not in states]
     if missing:
@@ -100,14 +107,19 @@ async def list_states(tx: Tx, after: UUID, limit: int) -> dict[UUID, bytes]:
     return {r[0]: r[1] for r in await tx.fetch(_LIST, after, limit)}
 
 
-async def save_states(tx: Tx, states: Mapping[UUID, State], due: Mapping[str, datetime]) -> None:
+async def list_lost(tx: Tx) -> list[UUID]:
+    """Customers who have facts and no state: there must be none."""
+    return [r[0] for r in await tx.fetch(_LOST)]
+
+
+async def save_states(tx: Tx, states: Mapping[UUID, State], due: Mapping[UUID, datetime]) -> None:
     """Store the states; their customers are due to be scored."""
     if states:
         await tx.execute(
             _SAVE_STATES,
             list(states),
             [encode(state) for state in states.values()],
-            [due[str(customer_id)] for customer_id in states],
+            [due[customer_id] for customer_id in states],
         )
 
 
@@ -142,19 +154,26 @@ async def list_facts(tx: Tx, customer_ids: Iterable[UUID]) -> dict[UUID, list[Fa
 
 async def save_facts(tx: Tx, facts: Mapping[FactKey, Fact]) -> None:
     """Store facts; one that is there already is replaced by a higher version only."""
-    every = facts.values()
-    if registrations := [f for f in every if isinstance(f, Registration)]:
+    registrations: list[Registration] = []
+    purchases: list[Purchase] = []
+    complaints: list[Complaint] = []
+    by_kind: dict[type[Fact], list[Any]] = {
+        Registration: registrations, Purchase: purchases, Complaint: complaints
+    }  # fmt: skip
+    for (kind, _), fact in facts.items():
+        by_kind[kind].append(fact)
+    if registrations:
         await tx.execute(
             _SAVE_REGISTRATIONS, [f.id for f in registrations], [f.version for f in registrations],
             [f.event_id for f in registrations], [instant(f.registered_at) for f in registrations],
         )  # fmt: skip
-    if purchases := [f for f in every if isinstance(f, Purchase)]:
+    if purchases:
         await tx.execute(
             _SAVE_PURCHASES, *_identity(purchases),
             [instant(f.ordered_at) for f in purchases], [f.amount_minor for f in purchases],
             [f.list_amount_minor for f in purchases], [f.counts for f in purchases],
         )  # fmt: skip
-    if complaints := [f for f in every if isinstance(f, Complaint)]:
+    if complaints:
         await tx.execute(
             _SAVE_COMPLAINTS, *_identity(complaints), [f.severity for f in complaints],
             [f.counts for f in complaints], [json.dumps(f.spells) for f in complaints],

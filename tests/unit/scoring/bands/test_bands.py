@@ -1,0 +1,140 @@
+"""Bands: where they begin, how they are left, and what follows for a customer who is due."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.bands.domain import BANDS, BEGINS, HYSTERESIS, Due, band_of, next_beginning, score_due
+from scoring.care.domain import PUBLISHED, Served
+from scoring.facts.domain import DAY, Felt, Spell, State
+from scoring.facts.reading import micros
+from shared.events.scoring import Band
+from shared.testing import FixedClock
+
+NOW = FixedClock().at
+bands = st.sampled_from(BANDS)
+chances = st.floats(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("churn", "band"),
+    [(0.0, "low"), (0.399, "low"), (0.40, "medium"), (0.65, "high"), (0.85, "critical"), (1.0, "critical")],
+)
+def test_a_band_begins_at_its_threshold(churn: float, band: Band) -> None:
+    assert band_of(churn, None) == band
+
+
+@pytest.mark.parametrize(
+    ("before", "churn", "after"),
+    [
+        ("high", 0.64, "high"),
+        ("high", 0.60, "high"),
+        ("high", 0.599, "medium"),
+        ("critical", 0.81, "critical"),
+        ("critical", 0.30, "low"),
+        ("medium", 0.65, "high"),
+        ("low", 0.90, "critical"),
+    ],
+)
+def test_a_band_is_left_downwards_only_well_below_its_beginning(
+    before: Band, churn: float, after: Band
+) -> None:
+    assert band_of(churn, before) == after
+
+
+@given(chances, bands)
+def test_a_band_once_found_is_kept_while_churn_stays(churn: float, before: Band) -> None:
+    found = band_of(churn, before)
+    assert band_of(churn, found) == found
+
+
+@given(chances, bands)
+def test_the_band_is_never_below_what_churn_says_nor_far_above(churn: float, before: Band) -> None:
+    found = BANDS.index(band_of(churn, before))
+    assert found >= BANDS.index(band_of(churn, None))
+    assert churn >= BEGINS[found] - HYSTERESIS
+
+
+@given(chances, chances, bands)
+def test_less_churn_never_gives_a_higher_band(one: float, other: float, before: Band) -> None:
+    low, high = sorted([one, other])
+    assert BANDS.index(band_of(low, before)) <= BANDS.index(band_of(high, before))
+
+
+def test_after_the_last_band_there_is_none() -> None:
+    assert [next_beginning(band) for band in BANDS] == [0.40, 0.65, 0.85, None]
+
+
+def due(last: int, band: Band | None = None, *, purchases: int = 10, complaint: bool = False) -> Due:
+    """Somebody who bought every ten days until so many days ago."""
+    at = micros(NOW) - last * DAY
+    state = State(
+        purchases=purchases,
+        days=purchases,
+        first_at=at - 10 * (purchases - 1) * DAY,
+        last_at=at,
+        spent_minor=100 * purchases,
+        repeat_minor=100 * (purchases - 1),
+        complaints=int(complaint),
+        recent=(Felt(b"a", 3, (Spell(at, None, 0),)),) if complaint else (),
+    )
+    return Due(uuid4(), state, band, 3, 4)
+
+
+def scored(*people: Due, served: Served = PUBLISHED) -> tuple[list[str], list[Band], list[float | None]]:
+    """Bands told, bands now, days until the timers ring."""
+    outcome = score_due(people, served, 90, NOW)
+    timers = [outcome.timers[one.customer_id] for one in people]
+    return (
+        [change.after for change in outcome.changes],
+        [score.band for score in outcome.scores],
+        [None if at is None else (at - NOW) / timedelta(days=1) for at in timers],
+    )
+
+
+def test_a_change_of_band_is_told_and_a_band_that_stays_is_not() -> None:
+    told, now, _ = scored(due(1), due(1, "low"), due(1, "critical"))
+    assert told == ["low", "low"]
+    assert now == ["low", "low", "low"]
+
+
+def test_the_timer_rings_when_the_next_band_begins() -> None:
+    one = due(1, "low")
+    _, _, (rings,) = scored(one)
+    assert rings is not None
+    for days, band in ((rings - 0.001, "low"), (rings + 0.001, "medium")):
+        later = score_due([one], PUBLISHED, 90, NOW + timedelta(days=days))
+        assert later.scores[0].band == band
+
+
+def test_a_complaint_makes_the_timer_ring_earlier() -> None:
+    _, _, (plain, complained) = scored(due(1, "low"), due(1, "low", complaint=True))
+    assert plain is not None
+    assert complained is not None
+    assert complained < plain
+
+
+def test_in_the_last_band_no_timer_rings() -> None:
+    _, now, timers = scored(due(700))
+    assert now == ["critical"]
+    assert timers == [None]
+
+
+def test_who_has_no_purchase_left_has_no_score_and_no_timer() -> None:
+    nobody = Due(uuid4(), State(registered_at=1, complaints=1), "high", 1, 1)
+    outcome = score_due([nobody, due(1)], PUBLISHED, 90, NOW)
+    assert outcome.gone == [nobody.customer_id]
+    assert outcome.timers[nobody.customer_id] is None
+    assert len(outcome.scores) == 1
+
+
+def test_the_event_says_up_to_which_events_it_counts() -> None:
+    one = due(1)
+    (change,) = score_due([one], PUBLISHED, 90, NOW).changes
+    assert (change.customer_id, change.before, change.orders_seq, change.service_desk_seq) == (
+        one.customer_id, None, 3, 4
+    )  # fmt: skip
+    assert change.scored_at == NOW

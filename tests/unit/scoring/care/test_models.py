@@ -1,0 +1,83 @@
+"""Models: what is served before a fit, what a fit makes of many or few customers, when the next is due."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from scoring.care.domain import PUBLISHED, Population, fit, fitted, is_due, of_row, to_row, with_margin
+from scoring.models.complaint_clock import PRIOR_GAMMA
+from scoring.models.complaints import Complaint, Schedules
+from scoring.models.rfm import Rows
+from shared.errors import Conflict
+from shared.testing import FixedClock
+
+NOW = FixedClock().at
+
+
+def population(customers: int, *, complaints: int = 0) -> Population:
+    dice = np.random.default_rng(5)
+    T = dice.uniform(20, 80, customers)
+    x = dice.poisson(dice.gamma(0.9, 1 / 6, customers) * T).astype(float)
+    rows = Rows.of(x, np.where(x > 0, T * dice.uniform(0.2, 1, customers), 0.0), T)
+    complained = {row: [Complaint(1.0, 2.0, "recovered")] for row in range(min(complaints, customers))}
+    amounts = np.where(x > 0, dice.uniform(500, 5000, customers), 0.0)
+    return Population(rows, amounts, Schedules.of(complained) if complained else Schedules.none(), complaints)
+
+
+def test_before_any_fit_the_published_values_are_served_in_minor_units() -> None:
+    assert PUBLISHED.prior_driven
+    assert PUBLISHED.name == "pareto_nbd-0"
+    assert PUBLISHED.model.spend.gamma == pytest.approx(1544)
+    assert list(PUBLISHED.rate_quantiles) == sorted(PUBLISHED.rate_quantiles)
+    assert np.isfinite(PUBLISHED.rate_quantiles).all()
+
+
+def test_a_model_is_stored_and_read_back_as_it_was() -> None:
+    for complaints in (0, 250):
+        served = fit(population(300, complaints=complaints), version=3, at=NOW)
+        assert of_row(to_row(served)) == served
+        assert fitted(served).model == "pareto_nbd-3"
+
+
+def test_few_repeat_buyers_make_a_fit_prior_driven() -> None:
+    assert fit(population(20), version=1, at=NOW).prior_driven
+    assert not fit(population(300), version=1, at=NOW).prior_driven
+
+
+def test_until_there_are_many_complaints_the_prior_effect_is_used() -> None:
+    few = fit(population(300, complaints=199), version=1, at=NOW)
+    assert few.complaint_effect is None
+    assert few.model.gamma == PRIOR_GAMMA
+
+
+def test_many_complaints_are_estimated_and_used_only_if_the_test_is_clear() -> None:
+    many = fit(population(300, complaints=250), version=1, at=NOW)
+    assert many.complaint_effect is not None
+    assert many.complaint_effect.used == (many.complaint_effect.p_value < 0.01)
+    assert many.complaint_effect.used or many.model.gamma == PRIOR_GAMMA
+
+
+def test_without_a_repeat_purchase_the_published_amounts_stay() -> None:
+    once = Population(Rows.of(np.zeros(9), 0.0, np.arange(9) + 1.0), np.zeros(9), Schedules.none(), 0)
+    served = fit(once, version=1, at=NOW)
+    assert served.model.spend == PUBLISHED.model.spend
+    assert all(value > 0 for value in served.parameters["purchase"].values())
+
+
+def test_nobody_to_fit_to_is_refused() -> None:
+    nobody = Population(Rows.of([], [], []), np.empty(0), Schedules.none(), 0)
+    with pytest.raises(Conflict, match="nothing to fit"):
+        fit(nobody, version=1, at=NOW)
+
+
+def test_the_margin_is_the_deployments_own() -> None:
+    assert with_margin(PUBLISHED, 0.5).model.terms.margin == 0.5
+
+
+def test_a_model_is_due_again_after_its_time() -> None:
+    served = replace(PUBLISHED, version=1, fitted_at=NOW)
+    assert is_due(PUBLISHED, 24, NOW)
+    assert not is_due(served, 24, NOW + timedelta(hours=23))
+    assert is_due(served, 24, NOW + timedelta(hours=24))
