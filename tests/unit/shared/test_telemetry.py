@@ -10,9 +10,16 @@ import structlog
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from shared import telemetry
-from shared.telemetry import current_trace_id, current_traceparent, span
+from shared.telemetry import (
+    current_trace_id,
+    current_traceparent,
+    open_span,
+    parse_traceparent,
+    record_messages,
+)
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -36,44 +43,29 @@ def logging_restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def test_a_span_continues_the_trace_of_a_message_and_ends_with_it() -> None:
+def test_a_span_continues_the_trace_it_is_given_and_is_left_again() -> None:
     assert current_traceparent() is None
-    with span("consume", PARENT):
-        outer = current_traceparent()
-        assert outer is not None
-        assert outer.startswith("00-0af7651916cd43dd8448eb211c80319c-")
-        assert outer != PARENT
-        with span("inner"):
-            assert current_trace_id() == "0af7651916cd43dd8448eb211c80319c"
-            assert current_traceparent() != outer
-        assert current_traceparent() == outer
+    opened = open_span("request", parse_traceparent(PARENT))
+    assert current_trace_id() == "0af7651916cd43dd8448eb211c80319c"
+    assert current_traceparent() != PARENT
+    opened.close()
     assert current_traceparent() is None
 
 
-def test_a_failing_block_leaves_its_span() -> None:
-    with pytest.raises(ValueError), span("fails"):
-        raise ValueError
-    assert current_traceparent() is None
+def test_each_message_of_a_batch_is_recorded_in_its_own_trace(exported: InMemorySpanExporter) -> None:
+    other = PARENT.replace("0af76519", "1af76519")
+    messages = [(PARENT, "orders.order_placed.v1"), (other, "orders.order_placed.v1"), (None, "x.y.v1")]
+    record_messages("consume", SpanKind.CONSUMER, 1_700_000_000.0, messages)
+    first, second = exported.get_finished_spans()
+    assert first.name == "consume orders.order_placed.v1"
+    assert first.parent is not None
+    assert f"{first.parent.trace_id:032x}-{first.parent.span_id:016x}" in PARENT
+    assert second.parent is not None
+    assert f"{second.parent.trace_id:032x}" in other
 
 
-def test_recorded_spans_have_the_parent_that_the_message_names(exported: InMemorySpanExporter) -> None:
-    with span("consume", PARENT, attributes={"topic": "patron.orders"}), span("apply"):
-        pass
-    with pytest.raises(ValueError, match="no"), span("fails", PARENT):
-        raise ValueError("no")
-    apply, consume, fails = exported.get_finished_spans()
-    assert consume.parent is not None
-    assert f"{consume.parent.span_id:016x}" == "b7ad6b7169203331"
-    assert apply.parent is not None
-    assert consume.context is not None
-    assert apply.parent.span_id == consume.context.span_id
-    assert dict(consume.attributes or {}) == {"topic": "patron.orders"}
-    assert not fails.status.is_ok
-
-
-def test_what_a_caller_does_not_sample_is_not_recorded(exported: InMemorySpanExporter) -> None:
-    with span("consume", PARENT[:-2] + "00"):
-        assert (current_traceparent() or "").endswith("-00")
+def test_what_was_not_sampled_where_it_began_is_not_recorded(exported: InMemorySpanExporter) -> None:
+    record_messages("consume", SpanKind.CONSUMER, 1_700_000_000.0, [(PARENT[:-2] + "00", "x.y.v1")])
     assert not exported.get_finished_spans()
 
 
@@ -121,9 +113,10 @@ def test_no_exporter_means_no_recording(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.usefixtures("logging_restored")
 def test_lines_of_json_carry_the_trace_whoever_logged_them(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.start_logging("json")
-    with span("consume", PARENT):
-        structlog.stdlib.get_logger("ours").info("order placed", order_id="7", odd="\ud800")
-        logging.getLogger("theirs").warning("slow %s", "query")
+    opened = open_span("request", parse_traceparent(PARENT))
+    structlog.stdlib.get_logger("ours").info("order placed", order_id="7", odd="\ud800")
+    logging.getLogger("theirs").warning("slow %s", "query")
+    opened.close()
         try:
             raise ValueError("secret")
         except ValueError:

@@ -1,5 +1,6 @@
 """In: the sequence gate. Each key's events are applied once and in order, whatever comes, or wait."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +10,13 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from shared.bus.retry import is_transient
 from shared.db import Tx
 from shared.events.event import EVENTS, Event, UnknownEventError, decode
+from shared.telemetry import record_messages
 
 log = structlog.get_logger()
 
@@ -249,10 +252,12 @@ class Inbox:
     async def _apply(self, tx: Tx, ready: Sequence[Incoming], progress: _Streams) -> None:
         for handler, run in self._runs(ready):
             passing = [i for i in run if not progress[i.stream].waits(i.seq or 0)]
+            began = time.time()
             try:
                 async with tx.transaction():
                     await handler(tx, [i.delivery for i in passing if i.delivery])
                 _taken.labels("applied").inc(len(passing))
+                record_messages("consume", SpanKind.CONSUMER, began, map(_trace, passing))
             except Exception as problem:
                 if is_transient(problem):
                     raise
@@ -281,6 +286,10 @@ class Inbox:
             if problem is not None:
                 await _park(tx, incoming, "parked", repr(problem))
                 stream.parked, stream.failed_at, stream.last_seq = True, incoming.seq, incoming.seq - 1
+
+
+def _trace(incoming: Incoming) -> tuple[str | None, str]:
+    return incoming.headers.get("ce_traceparent"), incoming.headers["ce_type"]
 
 
 async def _try(tx: Tx, handler: Handler, incoming: Incoming) -> Exception | None:

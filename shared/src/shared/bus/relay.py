@@ -1,6 +1,7 @@
 """Out: the relay sends what the outbox holds to Kafka, in order, and marks it sent."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
@@ -12,11 +13,13 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
 from shared.bus.outbox import headers, keep_partitions
 from shared.bus.retry import Backoff, is_transient
 from shared.db import Database, Tx
+from shared.telemetry import record_messages
 
 log = structlog.get_logger()
 
@@ -136,6 +139,7 @@ class Relay:
         _backlog.set(records[0]["age"] if records else 0)
         if not records:
             return 0
+        began = time.time()
         streams: dict[tuple[str, int], list[asyncpg.Record]] = defaultdict(list)
         for record in records:
             count = len(await producer.partitions_for(record["topic"]))
@@ -149,6 +153,7 @@ class Relay:
             await self.mark_sent(tx, [r["id"] for r in sent], sorted({r["day"] for r in sent}))
         for (topic, _), (done, _) in zip(streams, results, strict=True):
             _sent.labels(topic).inc(len(done))
+        record_messages("publish", SpanKind.PRODUCER, began, ((r["traceparent"], r["type"]) for r in sent))
         for _, problem in results:
             if problem is not None:
                 raise problem
