@@ -116,11 +116,11 @@ def test_lines_of_json_carry_the_trace_whoever_logged_them(capsys: pytest.Captur
     opened = open_span("request", parse_traceparent(PARENT))
     structlog.stdlib.get_logger("ours").info("order placed", order_id="7", odd="\ud800")
     logging.getLogger("theirs").warning("slow %s", "query")
+    try:
+        raise ValueError("secret")
+    except ValueError:
+        structlog.stdlib.get_logger("ours").exception("failed")
     opened.close()
-        try:
-            raise ValueError("secret")
-        except ValueError:
-            structlog.stdlib.get_logger("ours").exception("failed")
     ours, theirs, failed = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert ours["event"] == "order placed"
     assert ours["order_id"] == "7"
