@@ -3,7 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from tests.chaos.system import System, running
+from tests.service.bus.conftest import bus_url, db, lab
+
+__all__ = ["bus_url", "db", "lab", "system"]  # the event path alone, for what needs no more
 
 
 @pytest.fixture(scope="module")

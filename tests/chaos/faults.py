@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.chaos.system import System
-
 from stack.process import Process
 from stack.trouble import Trouble
+from tests.chaos.system import System
 
 LONG_FREEZE = (16.0, 20.0)  # longer than lease (5 s), idle transaction (10 s) and session (15 s)
 ONE_LONG_IN = 4

@@ -12,11 +12,12 @@ from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from tests.chaos.writers import Record, View
 
 from scoring.facts.domain import decode
 from shared.bus.inbox import Inbox
+from shared.db import Tx
 from stack.process import Failed, run_once
+from tests.chaos.writers import Record, View
 
 SHOWN = 5
 
@@ -33,9 +34,9 @@ class Entry(NamedTuple):
 
 
 @asynccontextmanager
-async def connected(urls: Mapping[str, str]) -> AsyncIterator[dict[str, asyncpg.Connection]]:
+async def connected(urls: Mapping[str, str]) -> AsyncIterator[dict[str, Tx]]:
     """A connection to each of the databases."""
-    found: dict[str, asyncpg.Connection] = {}
+    found: dict[str, Tx] = {}
     try:
         for name, url in urls.items():
             found[name] = await asyncpg.connect(url)
@@ -70,7 +71,7 @@ async def read_log(bootstrap: str, topics: Iterable[str]) -> list[Entry]:
         return found
 
 
-async def read_outbox(connection: asyncpg.Connection) -> list[Entry]:
+async def read_outbox(connection: Tx) -> list[Entry]:
     """Everything that a service published."""
     return [Entry(*r) for r in await connection.fetch("SELECT topic, key, seq, event_id FROM outbox")]
 
@@ -105,7 +106,7 @@ def differences(what: str, one: Iterable[T], other: Iterable[T]) -> list[str]:
     ]
 
 
-async def gapless(connection: asyncpg.Connection) -> list[str]:
+async def gapless(connection: Tx) -> list[str]:
     """Per key the outbox has the sequence 1, 2, 3 … up to the number given out last."""
     rows = await connection.fetch(
         "SELECT topic, key, s.seq AS last, array_agg(o.seq ORDER BY o.seq) AS seqs"
@@ -118,7 +119,7 @@ async def gapless(connection: asyncpg.Connection) -> list[str]:
     ]
 
 
-async def unfinished(connection: asyncpg.Connection) -> list[str]:
+async def unfinished(connection: Tx) -> list[str]:
     """What waits: unsent in the outbox, held for a predecessor, parked for a person."""
     found = []
     for what, condition in (
@@ -132,7 +133,7 @@ async def unfinished(connection: asyncpg.Connection) -> list[str]:
     return found
 
 
-async def lag(connection: asyncpg.Connection, group: str, topics: Sequence[str], bootstrap: str) -> list[str]:
+async def lag(connection: Tx, group: str, topics: Sequence[str], bootstrap: str) -> list[str]:
     """Partitions of which the group has not taken in everything."""
     if not topics:
         return []
@@ -154,7 +155,7 @@ def topics_of(package: str) -> list[str]:
     return Inbox(importlib.import_module(f"{package}.app").SERVICE.handlers).topics
 
 
-async def orders_as_acknowledged(orders: asyncpg.Connection, record: Record) -> list[str]:
+async def orders_as_acknowledged(orders: Tx, record: Record) -> list[str]:
     """Each acknowledged order is one row, as it was answered last; there is no other; so with its events."""
     rows = await orders.fetch("SELECT id, customer_id, version, status, total_minor FROM sales_order")
     return [
@@ -165,7 +166,7 @@ async def orders_as_acknowledged(orders: asyncpg.Connection, record: Record) -> 
     ]  # fmt: skip
 
 
-async def tickets_as_acknowledged(desk: asyncpg.Connection, record: Record) -> list[str]:
+async def tickets_as_acknowledged(desk: Tx, record: Record) -> list[str]:
     """The same of tickets."""
     rows = await desk.fetch("SELECT id, customer_id, version, status, severity, kind FROM ticket")
     return [
@@ -176,9 +177,7 @@ async def tickets_as_acknowledged(desk: asyncpg.Connection, record: Record) -> l
     ]  # fmt: skip
 
 
-async def customers_as_acknowledged(
-    connections: Mapping[str, asyncpg.Connection], record: Record
-) -> list[str]:
+async def customers_as_acknowledged(connections: Mapping[str, Tx], record: Record) -> list[str]:
     """The same of customers; and those who keep a copy have every one."""
     wrong = differences(
         "customers' events", await _told(connections["customer"], "customer"), _moves(record.customers)
@@ -189,13 +188,13 @@ async def customers_as_acknowledged(
     return wrong
 
 
-async def keys_as_acknowledged(connection: asyncpg.Connection, acknowledged: int) -> list[str]:
+async def keys_as_acknowledged(connection: Tx, acknowledged: int) -> list[str]:
     """As many answers are stored under a key as were acknowledged: no repetition did anything."""
     stored = await connection.fetchval("SELECT count(*) FROM idempotency_key")
     return [] if stored == acknowledged else [f"{stored} answers stored, {acknowledged} acknowledged"]
 
 
-async def facts_equal_sources(connections: Mapping[str, asyncpg.Connection]) -> list[str]:
+async def facts_equal_sources(connections: Mapping[str, Tx]) -> list[str]:
     """Scoring has one fact for each row of the sources, of its latest version."""
     scoring = connections["scoring"]
     pairs = (
@@ -214,7 +213,7 @@ async def facts_equal_sources(connections: Mapping[str, asyncpg.Connection]) -> 
     return wrong
 
 
-async def sums_equal_sources(connections: Mapping[str, asyncpg.Connection]) -> list[str]:
+async def sums_equal_sources(connections: Mapping[str, Tx]) -> list[str]:
     """Per customer scoring has counted what SQL adds up over the sources."""
     orders = await connections["orders"].fetch(
         "SELECT customer_id, count(*) AS number, sum(total_minor)::bigint AS total FROM sales_order"
@@ -244,7 +243,7 @@ async def rebuilt(scoring_url: str) -> list[str]:
     return []
 
 
-async def _told(connection: asyncpg.Connection, kind: str) -> list[tuple[Any, ...]]:
+async def _told(connection: Tx, kind: str) -> list[tuple[Any, ...]]:
     """Which version of what each published event tells of."""
     rows = await connection.fetch(
         "SELECT e -> $1 ->> 'id', e -> $1 ->> 'version'"

@@ -7,6 +7,7 @@ from statistics import median
 
 from rich.console import Console
 from rich.table import Table
+
 from tests.chaos.faults import Fault
 from tests.chaos.writers import Record
 
@@ -22,16 +23,15 @@ def tell(fault: Fault) -> None:
 def recoveries(faults: Sequence[Fault], record: Record, arrivals: Sequence[float]) -> dict[str, list[float]]:
     """By kind of fault: seconds from its repair to the first success of what it had hit.
 
-    Of an API: a change acknowledged by it; of a worker or Kafka: an event taken in by scoring; of PostgreSQL:
-    both.
+    Of an API: an answer; of a worker or Kafka: an event taken in by scoring; of PostgreSQL: both.
     """
     found: dict[str, list[float]] = defaultdict(list)
     for fault in faults:
         service, _, role = fault.target.partition(".")
-        acknowledged = [at for at, by in record.acknowledged if role != "api" or by == service]
-        signals = [acknowledged] if role == "api" else [arrivals]
+        answered = [at for at, by in record.answered if role != "api" or by == service]
+        signals = [answered] if role == "api" else [arrivals]
         if fault.target == "postgres":
-            signals = [acknowledged, arrivals]
+            signals = [answered, arrivals]
         firsts = [next((at for at in signal if at > fault.repaired_at), None) for signal in signals]
         if None not in firsts:
             found[fault.kind].append(max(at for at in firsts if at is not None) - fault.repaired_at)

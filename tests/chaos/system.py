@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from tests.chaos.proxy import Proxy
-
 from shared.web.tokens import mint
 from stack import kafka, postgres, topics
 from stack.fleet import Fleet, keys_of, services
 from stack.ports import HOST, free
 from stack.process import Process
 from stack.servers import DATABASES, Backing, together
+from tests.chaos.proxy import Proxy
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from tests.chaos.proxy import Proxy
 
 from stack.ports import HOST, free
+from tests.chaos.proxy import Proxy
 
 
 async def test_a_stalled_connection_goes_on_when_healed_and_a_cut_one_is_gone() -> None:

@@ -13,8 +13,8 @@ import httpx
 
 TIMEOUT_SECONDS = 5.0
 GIVE_UP_SECONDS = 120.0
-CUSTOMERS_PER_WRITER = 4
-MOVES = ("place", "place", "place", "complete", "cancel", "open", "resolve", "reopen", "join")
+CUSTOMERS_AT_FIRST = 3
+MOVES = (*["place"] * 6, *["complete", "cancel", "open", "resolve"] * 2, "reopen", "join", "look")
 KINDS = ("complaint", "complaint", "complaint", "inquiry")
 
 View = dict[str, Any]
@@ -29,7 +29,9 @@ class Record:
     orders: dict[UUID, View] = field(default_factory=dict)
     tickets: dict[UUID, View] = field(default_factory=dict)
     acknowledged: list[tuple[float, str]] = field(default_factory=list)
-    """When, on the monotonic clock, and by which service."""
+    """Changes: when, on the monotonic clock, and by which service."""
+    answered: list[tuple[float, str]] = field(default_factory=list)
+    """The same of everything, looks included."""
     requests: int = 0
     refused: list[str] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ class Client:
             else:
                 if response.is_success:
                     self.record.acknowledged.append((time.monotonic(), service))
+                    self.record.answered.append(self.record.acknowledged[-1])
                     found: View = response.json()
                     return found
                 problem = f"{response.status_code} {response.text[:300]}"
@@ -81,6 +84,15 @@ class Client:
             await asyncio.sleep(random.uniform(0.1, 0.5))
         self.record.refused.append(f"POST {service} {path}: {problem}")
         return None
+
+    async def look(self, service: str, path: str) -> None:
+        """Look once; that there is nothing yet is an answer too."""
+        try:
+            response = await self._http.get(self._urls[service] + path)
+        except httpx.TransportError:
+            return
+        if response.is_success or response.status_code == 404:
+            self.record.answered.append((time.monotonic(), service))
 
 
 class Writer:
@@ -96,18 +108,21 @@ class Writer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until told to stop; what has begun is ended."""
-        for _ in range(CUSTOMERS_PER_WRITER - 1):
+        for _ in range(CUSTOMERS_AT_FIRST):
             await self.join()
         while not stop.is_set():
             await getattr(self, self._chance.choice(MOVES))()
             await asyncio.sleep(self._chance.uniform(0.02, 0.15))
 
     async def join(self) -> None:
-        """A new customer, while there are few."""
-        if len(self._customers) < CUSTOMERS_PER_WRITER:
-            body = {"type": "person", "name": f"Chaos {uuid4().hex[:8]}"}
-            if view := await self._client.post("customer", "/v1/customers", body):
-                self._customers.append(self._record.keep("customers", view)["id"])
+        """A new customer."""
+        body = {"type": "person", "name": f"Chaos {uuid4().hex[:8]}"}
+        if view := await self._client.post("customer", "/v1/customers", body):
+            self._customers.append(self._record.keep("customers", view)["id"])
+
+    async def look(self) -> None:
+        """Somebody wants to know how loyal a customer is."""
+        await self._client.look("scoring", f"/v1/scores/{self._chance.choice(self._customers)}")
 
     async def place(self) -> None:
         """An order, of a customer made a moment ago perhaps."""
