@@ -5,10 +5,10 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.service.bus.conftest import Counted, Ledger, Renamed, count, ledger, record, take_in
 
 from shared.bus.inbox import Inbox
 from shared.db import Database
+from tests.service.bus.conftest import Counted, Ledger, Renamed, count, ledger, record, take_in
 
 
 async def test_an_event_that_comes_twice_counts_once(db: Database) -> None:

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.service.bus.conftest import NOW, Counted, count
 
 from shared.bus.outbox import emit, keep_partitions, list_after
 from shared.db import Database
+from tests.service.bus.conftest import NOW, Counted, count
 
 
 async def test_each_key_has_its_own_gapless_sequence(db: Database) -> None:

@@ -1,12 +1,12 @@
 """Parked events: retried, edited or discarded by somebody, with a reason, in order."""
 
 import pytest
-from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
 
 from shared.bus import parking
 from shared.bus.inbox import Inbox
 from shared.db import Database
 from shared.errors import Conflict, NotFound
+from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
 
 
 @pytest.fixture

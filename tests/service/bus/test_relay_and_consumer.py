@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from tests.service.bus.conftest import NOW, Counted, Ledger, count, create_topic, ledger, read_log
 
 from shared.bus.consumer import Consumer, FencedError
 from shared.bus.outbox import emit
 from shared.bus.relay import LeaseLostError, Relay
 from shared.db import Database
 from shared.testing.waiting import until
+from tests.service.bus.conftest import NOW, Counted, Ledger, count, create_topic, ledger, read_log
 
 
 @asynccontextmanager
