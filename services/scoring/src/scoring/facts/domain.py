@@ -260,13 +260,13 @@ def windows(felt: Felt) -> Iterator[Window]:
 
 
 def _clipped(felt: Felt | None, since: int, until: int) -> list[Window]:
-    if felt is None:
+    if felt is None or since >= until:
         return []
-    clipped = [
-        Window(max(window.start, since), min(window.end, until), window.phase, window.severity)
-        for window in windows(felt)
+    return [
+        Window(max(start, since), min(end, until), phase, severity)
+        for start, end, phase, severity in windows(felt)
+        if start < until and since < end and start < end
     ]
-    return [window for window in clipped if window.start < window.end]
 
 
 class Piece(NamedTuple):
@@ -283,13 +283,15 @@ def pieces(recent: Iterable[Felt], since: int, until: int) -> list[Piece]:
     Overlapping complaints count once per phase, with the gravest severity; phases act together. A `mood`
     holds the severity in each phase, two bits for each.
     """
-    edges: list[tuple[int, int, int, int]] = []
-    for felt in recent:
-        for window in _clipped(felt, since, until):
-            edges.append((window.start, 1, window.phase, window.severity))
-            edges.append((window.end, -1, window.phase, window.severity))
-    edges.sort()
+    felt_now = [window for felt in recent for window in _clipped(felt, since, until)]
     counts = [[0] * len(SEVERITIES) for _ in PHASES]
+    if all(window.start == since and window.end == until for window in felt_now):  # as it mostly is
+        for window in felt_now:
+            counts[window.phase][window.severity] = 1
+        return [Piece(since, until, _mood(counts))] if felt_now else []
+    edges = [(window.start, 1, window.phase, window.severity) for window in felt_now]
+    edges += [(window.end, -1, window.phase, window.severity) for window in felt_now]
+    edges.sort()
     found: list[Piece] = []
     at = mood = 0
     for instant, change, phase, severity in edges:
@@ -302,9 +304,8 @@ def pieces(recent: Iterable[Felt], since: int, until: int) -> list[Piece]:
 
 def _mood(counts: Sequence[Sequence[int]]) -> int:
     mood = 0
-    for phase, by_severity in enumerate(counts):
-        gravest = next((s for s in range(len(SEVERITIES) - 1, 0, -1) if by_severity[s]), 0)
-        mood |= gravest << (2 * phase)
+    for phase, (_, minor, major, critical) in enumerate(counts):
+        mood |= (3 if critical else 2 if major else 1 if minor else 0) << (2 * phase)
     return mood
 
 
