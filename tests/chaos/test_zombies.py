@@ -39,7 +39,7 @@ async def test_a_consumer_frozen_there_counts_nothing_twice(
     zombie, _ = await _take_over_from(system, client, point, "scoring")
     await until(lambda: _share(system), TAKEN_OVER_WITHIN)
     if point != "after-commit":
-        assert await _says(zombie, "fenced")
+        assert await _says(zombie, "fenced", "consumer waits")  # its transaction was taken from it
     await _check(system, client)
 
 

@@ -70,8 +70,14 @@ class Database:
             try:
                 async with connection.transaction():
                     yield connection
-            except (*_BROKEN, OSError, TimeoutError):
-                connection.terminate()  # its state is unknown: nobody else may get it
+            except (*_BROKEN, OSError, TimeoutError) as problem:
+                try:
+                    lost = connection.is_closed()
+                    connection.terminate()  # its state is unknown: nobody else may get it
+                except asyncpg.InterfaceError:
+                    lost = True  # the pool has taken it back already
+                if lost and isinstance(problem, asyncpg.InterfaceError):  # asyncpg has many words for it
+                    raise asyncpg.ConnectionDoesNotExistError(str(problem)) from problem
                 raise
 
     @asynccontextmanager
