@@ -93,9 +93,18 @@ async def _load(patron: Patron, rows: list[cdnow.Purchase], ends: date, console:
         await _import(patron.orders, "orders", list(cdnow.order_rows(rows, ends)), bars)
         await _until_counted(patron, people[::SAMPLE], rows, bars)
     console.print("fitting the purchase model to these customers …", style="dim")
-    fitted = await patron.scoring.post("/v1/models/fit", json={})
-    _expect(fitted, 200, 201)
-    console.print(_model_line(fitted.json()), highlight=False)
+    console.print(_model_line(await _fit(patron)), highlight=False)
+
+
+async def _fit(patron: Patron) -> dict[str, Any]:
+    """A fit of all that was loaded; one that the schedule began in the midst of loading is waited out."""
+    while True:
+        answer = await patron.scoring.post("/v1/models/fit")
+        if answer.status_code != httpx.codes.CONFLICT:
+            _expect(answer, 201)
+            fitted: dict[str, Any] = answer.json()
+            return fitted
+        await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
 
 
 def _bars(console: Console) -> Progress:

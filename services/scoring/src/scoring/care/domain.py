@@ -117,10 +117,7 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
             "No customer has bought yet, so there is nothing to fit a model to; import orders first."
         )
     clock = _fit_clock(population)
-    if clock is not None and clock.usable:
-        purchase, gamma = clock.purchase, clock.gamma
-    else:
-        purchase, gamma = pareto_nbd.fit(rows), PRIOR_GAMMA
+    purchase = pareto_nbd.fit(rows)
     spend = gamma_gamma.fit(rows.x, population.mean_amount)
     grid = loyalty.quantile_grid(purchase.params, rows.x, rows.T)
     return Served(
@@ -138,7 +135,8 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         },
         rate_quantiles=tuple(grid.tolist()),
         complaint_effect=_effect(clock),
-        model=Model(purchase.params, gamma, spend.params if spend.n else PUBLISHED.model.spend),
+        # Not the estimate: where only the living complain, it takes complaints for a sign of life (see ClockFit).
+        model=Model(purchase.params, PRIOR_GAMMA, spend.params if spend.n else PUBLISHED.model.spend),
     )
 
 
@@ -153,7 +151,7 @@ def _effect(clock: ClockFit | None) -> ComplaintEffect | None:
     if clock is None:
         return None
     return ComplaintEffect(
-        asdict(clock.gamma), _known(clock.standard_errors), clock.statistic, clock.p_value, clock.usable
+        asdict(clock.gamma), _known(clock.standard_errors), clock.statistic, clock.p_value, used=False
     )
 
 
