@@ -135,7 +135,7 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         },
         rate_quantiles=tuple(grid.tolist()),
         complaint_effect=_effect(clock),
-        # Not the estimate: where only the living complain, it takes complaints for a sign of life (see ClockFit).
+        # Not the estimate: where only the living complain, it takes complaints for a sign of life.
         model=Model(purchase.params, PRIOR_GAMMA, spend.params if spend.n else PUBLISHED.model.spend),
     )
 
