@@ -1,5 +1,6 @@
 """A consumer's claim on its partitions: it loses neither its place nor its turn, and counts nothing twice."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -7,8 +8,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.bus.closing import close_within
 from shared.bus.consumer import Consumer, incoming
 from shared.bus.inbox import Delivery
 from shared.bus.relay import Relay
@@ -80,5 +82,44 @@ async def test_what_was_read_under_an_earlier_claim_is_dropped(
     assert await count(db, "consumer_offset WHERE next_offset = 5") == 1
 
 
+async def test_partitions_revoked_while_they_were_taken_in_are_no_trouble(db: Database, lab: str) -> None:
+    consumer = Consumer(db, lab, "group", Ledger().handlers)
+    async with reading(lab) as kafka:
+        partition = TopicPartition(Counted.topic, 0)
+        kafka.assign([partition])
+        await consumer._tell_kafka(kafka, {partition: []})
+
+
 def test_a_connection_used_after_the_server_ended_it_is_worth_another_try() -> None:
     assert is_transient(asyncpg.InternalClientError("cannot switch to state 12; operation (2) in progress"))
+
+
+async def test_where_kafka_thinks_we_are_does_not_matter(db: Database, lab: str) -> None:
+    group = Counted.topic
+    async with AIOKafkaConsumer(bootstrap_servers=lab, group_id=group, enable_auto_commit=False) as kafka:
+        partitions = {TopicPartition(Counted.topic, p) for p in range(3)}
+        kafka.assign(partitions)
+        await kafka.commit(dict.fromkeys(partitions, 10**6))  # of a log that has since been cut, say
+    await publish(db, "abc")
+    async with running(Relay(db, lab), Consumer(db, lab, group, Ledger().handlers)):
+        await until(partial(_is, db, "ledger", 3))
+
+
+async def test_a_partition_lost_while_its_records_were_taken_in_is_no_trouble(db: Database, lab: str) -> None:
+    consumer = Consumer(db, lab, "group", Ledger().handlers)
+    kept, lost = TopicPartition(Counted.topic, 0), TopicPartition(Counted.topic, 1)
+    async with reading(lab) as before, AIOKafkaConsumer(bootstrap_servers=lab, group_id="group") as after:
+        before.assign({kept, lost})
+        await consumer.claim(before, {kept, lost})
+        after.assign({kept})
+        await consumer._tell_kafka(after, dict.fromkeys((kept, lost)))
+        consumer.let_go({lost})
+        await consumer._tell_kafka(after, {lost: []})
+        consumer._measure_lag(after)
+
+
+async def test_a_client_that_ends_as_cancelled_when_closed_does_not_end_us() -> None:
+    async def stop() -> None:
+        raise asyncio.CancelledError
+
+    await close_within(1, stop(), "client")

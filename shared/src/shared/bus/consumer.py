@@ -13,7 +13,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from prometheus_client import Gauge
 
-from shared.bus.inbox import Handlers, Inbox, Incoming
+from shared.bus.closing import close_within
+from shared.bus.inbox import Handlers, Inbox, Incoming, storable
 from shared.bus.retry import Backoff, is_transient
 from shared.db import Database, Tx
 
@@ -92,7 +93,7 @@ class Consumer:
                 await backoff.wait()
 
     async def _consume(self, backoff: Backoff) -> None:
-        self._claims.clear()
+        self.let_go(set(self._claims))
         kafka = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=self._group,
@@ -113,21 +114,22 @@ class Consumer:
             while True:
                 try:
                     found = await kafka.getmany(timeout_ms=200, max_records=BATCH)
-                except NoOffsetForPartitionError:
-                    found = {}  # assigned, and not claimed yet: the position comes from our table
-                except OffsetOutOfRangeError as problem:
-                    raise assignment.log_changed or LogChangedError(repr(problem)) from problem
+                except (NoOffsetForPartitionError, OffsetOutOfRangeError) as problem:
+                    # Until a partition is claimed aiokafka reads from what we told Kafka, which may be long
+                    # gone; the position comes from our table.
+                    if isinstance(problem, OffsetOutOfRangeError) and self._claims.keys() & problem.args[0]:
+                        raise LogChangedError(repr(problem)) from problem
+                    found = {}
+                    await asyncio.sleep(0.05)
                 if assignment.log_changed is not None:
                     raise assignment.log_changed
+                self._measure_lag(kafka)
                 records = {p: r for p, r in found.items() if p in self._claims and r}
                 if records:
                     await self._take_in_until_it_works(kafka, records)
                     backoff.reset()
         finally:
-            try:
-                await asyncio.wait_for(kafka.stop(), timeout=5)
-            except (KafkaError, OSError, TimeoutError) as problem:
-                log.warning("consumer closed badly", problem=str(problem))
+            await close_within(5, kafka.stop(), "consumer")
 
     async def claim(self, kafka: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
         """Take partitions over: raise their epoch, so that the owner before is fenced; seek to the truth."""
@@ -158,6 +160,7 @@ class Consumer:
         """These partitions are another process's now."""
         for partition in partitions:
             self._claims.pop(partition, None)
+            _lag.remove(partition.topic, partition.partition)  # or it would say for ever what it says now
 
     async def _take_in_until_it_works(
         self, kafka: AIOKafkaConsumer, found: Mapping[TopicPartition, Sequence[ConsumerRecord]]
@@ -234,15 +237,21 @@ class Consumer:
 
     async def _tell_kafka(self, kafka: AIOKafkaConsumer, incomings: Mapping[TopicPartition, Any]) -> None:
         """Best effort, for the lag tools: the truth is in the database."""
-        for partition in incomings:
+        ours = {p: self._claims[p].next_offset for p in incomings if p in self._claims}
+        if not ours:  # all were revoked since
+            return
+        try:
+            async with asyncio.timeout(5):  # aiokafka would try until the group's coordinator is back
+                await kafka.commit(ours)
+        except (KafkaError, OSError, TimeoutError) as problem:
+            log.info("offsets not told to Kafka", problem=str(problem))
+
+    def _measure_lag(self, kafka: AIOKafkaConsumer) -> None:
+        for partition in self._claims.keys() & kafka.assignment():
             end = kafka.highwater(partition)
-            if end is not None and partition in self._claims:
+            if end is not None:
                 behind = max(0, end - self._claims[partition].next_offset)
                 _lag.labels(partition.topic, partition.partition).set(behind)
-        try:
-            await kafka.commit({p: self._claims[p].next_offset for p in incomings if p in self._claims})
-        except (KafkaError, OSError) as problem:
-            log.info("offsets not told to Kafka", problem=str(problem))
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publishes no types
@@ -273,11 +282,15 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
 def fingerprint(record: ConsumerRecord) -> str:
     """What a record is recognised by when the log is looked at again."""
-    event_id = dict(record.headers).get("ce_id", b"").decode("utf-8", "replace")
+    event_id = _text(dict(record.headers).get("ce_id"))
     return f"{event_id}:{zlib.crc32(record.value or b''):08x}"
 
 
 def incoming(record: ConsumerRecord) -> Incoming:
     """The record as the inbox takes it; bytes that are no text are kept raw where it matters."""
-    found = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    found = {storable(name): _text(value) for name, value in record.headers}
     return Incoming(record.topic, found, record.value, record.key, record.partition, record.offset)
+
+
+def _text(value: bytes | None) -> str:
+    return storable((value or b"").decode("utf-8", "replace"))
