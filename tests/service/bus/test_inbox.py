@@ -81,6 +81,8 @@ async def test_a_failing_event_stops_its_key_alone_and_its_followers_queue(db: D
         (lambda r: setattr(r, "value", b'{"thing": "a", "amount": "x"}'), "amount"),
         (lambda r: r.headers.update(ce_type="lab.counted.v9"), "version"),
         (lambda r: setattr(r, "value", b'{"thing": "other", "amount": 1}'), "envelope"),
+        (lambda r: setattr(r, "value", b'{"thing": "\\u0000", "amount": 1}'), "envelope"),
+        (lambda r: setattr(r, "value", b'{"x": ' + b"[" * 100_000), "recursion"),
     ],
 )
 async def test_an_invalid_event_is_parked_as_it_came_and_its_key_waits(db: Database, spoil, says) -> None:  # type: ignore[no-untyped-def]

@@ -21,6 +21,8 @@ from shared.telemetry import record_messages
 log = structlog.get_logger()
 
 HANDLER_TRIES = 3
+LONGEST_KEY = 200
+"""Whatever is longer is no key of ours, and too long for an index."""
 
 _taken = Counter("patron_events_consumed", "Events taken in by this process", ["outcome"])
 
@@ -92,12 +94,15 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
     """
     found = incoming.headers
     try:
-        incoming.key = found["ce_partitionkey"]
+        key = found["ce_partitionkey"]
+        if len(key) > LONGEST_KEY:
+            raise ValueError(f"ce_partitionkey has {len(key)} characters; the limit is {LONGEST_KEY}")
+        incoming.key = key
         seq = int(found["ce_sequence"])
         name, event_id = found["ce_type"], UUID(found["ce_id"])
         at = datetime.fromisoformat(found["ce_time"])
-        if seq < 1:
-            raise ValueError(f"ce_sequence is {seq}; the first is 1")
+        if not 1 <= seq < 2**63:
+            raise ValueError(f"ce_sequence is {seq}; the first is 1, the last 2^63 - 1")
         if at.tzinfo is None:
             raise ValueError(f"ce_time {found['ce_time']!r} has no time zone")
         incoming.seq = seq
@@ -118,13 +123,18 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
                 f"it is about {event.key} on {event.topic},"
                 f" its envelope says {incoming.key} on {incoming.topic}"
             )
-    except (msgspec.DecodeError, UnknownEventError, ValueError) as problem:
+    except (msgspec.DecodeError, UnknownEventError, ValueError, RecursionError) as problem:
         incoming.problem = f"{name}: {problem}"
         return incoming
     incoming.delivery = Delivery(
         event, incoming.topic, incoming.key, seq, event_id, at, found.get("ce_traceparent")
     )
     return incoming
+
+
+def storable(text: str) -> str:
+    """The text as PostgreSQL keeps it, which knows no NUL: else one such record would stop its partition."""
+    return text.replace("\0", "\ufffd")
 
 
 def _unknown(name: str) -> str | None:
@@ -354,5 +364,6 @@ async def _park(tx: Tx, incoming: Incoming, state: str, error: str | None) -> No
     _taken.labels(state).inc()
     await tx.execute(
         _PARK, incoming.topic, incoming.partition, incoming.offset, incoming.key, incoming.seq,
-        msgspec.json.encode(incoming.headers).decode(), incoming.raw_key, incoming.value, state, error,
+        msgspec.json.encode(incoming.headers).decode(), incoming.raw_key, incoming.value, state,
+        error and storable(error),
     )  # fmt: skip
