@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from prometheus_client import REGISTRY
 
 from shared.bus.closing import close_within
 from shared.bus.consumer import Consumer, FencedError
@@ -97,6 +98,62 @@ async def test_a_relay_that_slept_through_its_lease_marks_nothing(db: Database, 
     async with running(Consumer(db, lab, Counted.topic, Ledger().handlers)):
         await until(lambda: _is(db, "ledger", 2))  # what both sent counts once
     assert await count(db, "ledger") == 2
+
+
+class Slow:
+    """A producer whose lease has run out by the time the broker answers, unless it was renewed."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def partitions_for(self, _topic: str) -> set[int]:
+        return {0}
+
+    def create_batch(self) -> Any:
+        return self
+
+    def append(self, **_record: object) -> bool:
+        return True
+
+    async def send_batch(self, *_batch: object, partition: int) -> asyncio.Future[None]:
+        async with self._db.tx() as tx:
+            await tx.execute("UPDATE relay_lease SET expires_at = now() - interval '1 second'")
+        await until(lambda: _is(self._db, "relay_lease WHERE expires_at > now()", 1))
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sent.set_result(None)
+        return sent
+
+
+async def test_a_slow_broker_costs_the_relay_no_lease(db: Database) -> None:
+    await publish(db, "ab")
+    relay = Relay(db, "nowhere:1")
+    assert await relay.hold_lease()
+    assert await relay.send_once(Slow(db)) == 2
+
+
+async def test_the_backlog_grows_while_kafka_is_away(db: Database) -> None:
+    def backlog() -> float:
+        return REGISTRY.get_sample_value("patron_outbox_backlog_age_seconds") or 0.0
+
+    async def has_grown() -> bool:
+        return backlog() > before
+
+    await publish(db, "a")
+    async with running(Relay(db, "127.0.0.1:1")):
+        before = 0.0
+        await until(has_grown)
+        before = backlog() + 0.2
+        await until(has_grown)
+
+
+async def test_the_outbox_is_not_blocked_behind_a_backup(db: Database, lab: str) -> None:
+    async with db.tx() as backup:
+        await backup.fetch("SELECT * FROM outbox")
+        await asyncio.wait_for(Relay(db, lab).keep_house(), 5)
+        await publish(db, "a")
+    assert await count(db, "pg_inherits WHERE inhparent = 'outbox'::regclass") == 1
+    await Relay(db, lab).keep_house()
+    assert await count(db, "pg_inherits WHERE inhparent = 'outbox'::regclass") == 8
 
 
 async def test_a_consumer_that_slept_is_fenced_and_applies_nothing(db: Database, lab: str) -> None:

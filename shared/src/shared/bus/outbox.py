@@ -167,7 +167,12 @@ WHERE i.inhparent = 'outbox'::regclass AND c.relname ~ '^outbox_\\d'
 
 
 async def keep_partitions(tx: Tx) -> None:
-    """Make the outbox's partitions for the week to come and drop those a week old and wholly sent."""
+    """Make the outbox's partitions for the week to come and drop those a week old and wholly sent.
+
+    Raises `LockNotAvailableError` when somebody reads the outbox for long: whoever publishes would have to
+    wait behind us.
+    """
+    await tx.execute("SET LOCAL lock_timeout = '300ms'")
     await tx.execute("SELECT pg_advisory_xact_lock(7468757)")
     for day in await tx.fetch(_DAYS):
         await tx.execute(

@@ -16,6 +16,7 @@ from aiokafka.partitioner import murmur2
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
+from shared.bus.closing import close_within
 from shared.bus.outbox import headers, keep_partitions
 from shared.bus.retry import Backoff, is_transient
 from shared.db import Database, Tx
@@ -45,6 +46,10 @@ SELECT id, day, topic, key, seq, event_id, type, at, correlation_id, causation_i
        extract(epoch FROM clock_timestamp() - created_at)::float AS age
 FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT {BATCH}
 """
+_BACKLOG = """
+SELECT extract(epoch FROM clock_timestamp() - created_at)::float
+FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT 1
+"""
 _MARK_SENT = """
 UPDATE outbox SET sent_at = now()
 FROM (SELECT FROM relay_lease WHERE name = 'outbox' AND owner = $3 AND epoch = $4 FOR SHARE) lease
@@ -72,6 +77,7 @@ class Relay:
         self.owner = str(uuid4())
         self._epoch = 0
         self._leased_at = 0.0
+        self._housekeeping_due = 0.0
 
     async def run(self) -> None:
         """Send until cancelled. Trouble with the broker or database is waited out, with a fresh producer."""
@@ -102,25 +108,35 @@ class Relay:
             request_timeout_ms=15_000,
         )
         try:
+            await self._measure_backlog()  # it grows while the producer cannot start
             await producer.start()
-            loop = asyncio.get_running_loop()
-            housekeeping_due = 0.0
             while True:
                 if not await self.hold_lease():
+                    await self._measure_backlog()
                     await asyncio.sleep(LEASE_SECONDS / 5)
                     continue
-                if loop.time() >= housekeeping_due:
-                    housekeeping_due = loop.time() + HOUSEKEEPING_SECONDS
-                    async with self._db.tx() as tx:
-                        await keep_partitions(tx)
+                await self.keep_house()
                 if not await self.send_once(producer):
                     await asyncio.sleep(IDLE_POLL_SECONDS)
                 backoff.reset()
         finally:
-            try:
-                await asyncio.wait_for(producer.stop(), timeout=5)
-            except (KafkaError, OSError, TimeoutError) as problem:
-                log.warning("producer closed badly", problem=str(problem))
+            await close_within(5, producer.stop(), "producer")
+
+    async def keep_house(self) -> None:
+        """See to the outbox's partitions now and then. They are made a week ahead: a backup goes first."""
+        now = asyncio.get_running_loop().time()
+        if now < self._housekeeping_due:
+            return
+        self._housekeeping_due = now + HOUSEKEEPING_SECONDS
+        try:
+            async with self._db.tx() as tx:
+                await keep_partitions(tx)
+        except asyncpg.LockNotAvailableError:
+            log.warning("outbox in use, a backup perhaps: its partitions are seen to later")
+
+    async def _measure_backlog(self) -> None:
+        async with self._db.read() as connection:
+            _backlog.set(await connection.fetchval(_BACKLOG) or 0)
 
     async def hold_lease(self) -> bool:
         """Take the lease or renew it in good time; False while another relay holds it."""
@@ -131,6 +147,12 @@ class Relay:
             self._epoch = await connection.fetchval(_TAKE_LEASE, self.owner) or 0
         self._leased_at = now
         return self._epoch > 0
+
+    async def _renew_lease(self) -> None:
+        """While a slow broker takes its time: two relays would take the lease from each other for ever."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 5)
+            await self.hold_lease()
 
     async def send_once(self, producer: AIOKafkaProducer) -> int:
         """Send the oldest unsent events; answers how many. Raises when some could not be sent."""
@@ -144,10 +166,15 @@ class Relay:
         for record in records:
             count = len(await producer.partitions_for(record["topic"]))
             streams[record["topic"], partition_of(record["key"], count)].append(record)
-        results = await asyncio.gather(
-            *(_send_stream(producer, topic, partition, found)
-              for (topic, partition), found in streams.items())
-        )  # fmt: skip
+        renewing = asyncio.create_task(self._renew_lease())
+        try:
+            results = await asyncio.gather(
+                *(_send_stream(producer, topic, partition, found)
+                  for (topic, partition), found in streams.items())
+            )  # fmt: skip
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
         sent = [record for done, _ in results for record in done]
         async with self._db.tx() as tx:
             await self.mark_sent(tx, [r["id"] for r in sent], sorted({r["day"] for r in sent}))
