@@ -1,5 +1,7 @@
 """Parked events: retried, edited or discarded by somebody, with a reason, in order."""
 
+import asyncio
+
 import pytest
 
 from shared.bus import parking
@@ -75,6 +77,56 @@ async def test_an_edit_that_is_still_no_event_changes_nothing(db: Database, stuc
                 tx, inbox, parked, headers=event.headers, value=b"{}", actor="ann", reason="oops"
             )
     assert await count(db, "parked_event WHERE state IN ('parked', 'queued')") == 3
+
+
+@pytest.mark.parametrize("header", [{"ce_partitionkey": "b"}, {"ce_sequence": "9"}])
+async def test_an_edited_event_keeps_its_place(db: Database, stuck, header) -> None:  # type: ignore[no-untyped-def]
+    _, inbox, parked = stuck
+    thing = header.get("ce_partitionkey", "a")
+    with pytest.raises(Conflict, match="keeps its place"):
+        async with db.tx() as tx:
+            headers = (await parking.get(tx, parked)).headers | header
+            value = f'{{"thing":"{thing}","amount":7}}'.encode()
+            await parking.edit(tx, inbox, parked, headers=headers, value=value, actor="ann", reason="typo")
+
+
+async def test_what_is_no_event_becomes_one_by_editing(db: Database) -> None:
+    inbox = Inbox(Ledger().handlers)
+    noise, meant = record("a", 1), record("a", 1)
+    noise.headers = {"hello": "world"}
+    await take_in(db, inbox, noise)
+    async with db.tx() as tx:
+        (parked,) = await parking.list_parked(tx)
+        await parking.edit(
+            tx, inbox, parked.id, headers=meant.headers, value=meant.value or b"", actor="ann", reason="lost"
+        )
+    assert await ledger(db, "a") == [(1, 1)]
+    assert await count(db, "parked_event WHERE state IN ('parked', 'queued')") == 0
+
+
+async def test_what_waits_behind_another_is_not_discarded_before_it(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
+    _, inbox, parked = stuck
+    with pytest.raises(Conflict, match=f"behind {parked}"):
+        async with db.tx() as tx:
+            queued = (await parking.list_parked(tx))[1]
+            await parking.discard(tx, inbox, queued.id, actor="ann", reason="not this one")
+
+
+async def test_what_is_no_event_is_retried_by_one_at_a_time(db: Database) -> None:
+    inbox = Inbox(Ledger().handlers)
+    noise = record("a", 1)
+    noise.headers = {}
+    await take_in(db, inbox, noise)
+    async with db.read() as connection:
+        (parked,) = await parking.list_parked(connection)
+
+    async def again() -> None:
+        async with db.tx() as tx:
+            await parking.retry(tx, inbox, parked.id, actor="ann", reason="hope")
+
+    outcomes = await asyncio.gather(again(), again(), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes if outcome] == [Conflict]
+    assert await count(db, "parked_event WHERE state = 'parked'") == 1
 
 
 async def test_what_is_closed_cannot_be_retried(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]

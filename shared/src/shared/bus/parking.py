@@ -55,6 +55,11 @@ async def edit(
     edited = inbox.read(Incoming(event.topic, headers, value, event.raw_key, event.partition, event.offset))
     if edited.problem:
         raise Conflict(f"the edited event still cannot be applied: {edited.problem}")
+    if event.key not in (None, edited.key) or event.seq not in (None, edited.seq):
+        raise Conflict(
+            f"an edited event keeps its place, ce_partitionkey {event.key} and ce_sequence {event.seq}:"
+            " elsewhere it would displace another event, and leave a gap here"
+        )
     return await _redrive(tx, inbox, event, actor, reason, instead=edited)
 
 
@@ -64,32 +69,40 @@ async def discard(tx: Tx, inbox: Inbox, parked_id: int, *, actor: str, reason: s
     await _close(tx, event, "discarded", actor, reason)
     if event.key is None or event.seq is None:
         return []
-    rivals = [w for w in await _waiting_of(tx, event) if w.seq == event.seq]
-    if not rivals:  # nothing else claims this place in the sequence: step over it
-        await tx.execute(
-            "UPDATE stream_progress SET last_seq = $3 WHERE topic = $1 AND key = $2 AND last_seq = $3 - 1",
-            event.topic, event.key, event.seq,
-        )  # fmt: skip
+    waiting = await _waiting_of(tx, event)
+    if not any(w.seq == event.seq for w in waiting):
+        await _step_over(tx, event, waiting)
     return await _redrive(tx, inbox, event, actor, reason)
+
+
+async def _step_over(tx: Tx, event: ParkedEvent, waiting: list[ParkedEvent]) -> None:
+    """Nothing else claims this place in the sequence: the key goes on behind it."""
+    moved = await tx.execute(
+        "UPDATE stream_progress SET last_seq = $3 WHERE topic = $1 AND key = $2 AND last_seq = $3 - 1",
+        event.topic, event.key, event.seq,
+    )  # fmt: skip
+    before = [w.id for w in waiting if w.seq and event.seq and w.seq < event.seq]
+    if moved == "UPDATE 0" and before:
+        raise Conflict(
+            f"parked event {event.id} waits behind {before[0]}; deal with that one first: a place in the middle"
+            " cannot be left out"
+        )
 
 
 async def _redrive(
     tx: Tx, inbox: Inbox, event: ParkedEvent, actor: str, reason: str, instead: Incoming | None = None
 ) -> list[ParkedEvent]:
-    waiting = [event] if event.key is None else await _waiting_of(tx, event)
-    incomings = [
-        inbox.read(Incoming(w.topic, w.headers, w.value, w.raw_key, w.partition, w.offset))
-        for w in waiting
-        if w.id != event.id or w.state in ("parked", "queued")
-    ]
-    for w in waiting:
-        await _close(tx, w, "retried", actor, reason)
-    if event.key is not None:
+    if event.key is None:
+        waiting = [] if instead else [event]
+    else:
+        waiting = await _waiting_of(tx, event)
         await tx.execute(
             "UPDATE stream_progress SET parked = false WHERE topic = $1 AND key = $2", event.topic, event.key
         )
-    if instead is not None:
-        incomings.insert(0, instead)
+    incomings = [instead] if instead else []
+    for w in waiting:
+        await _close(tx, w, "retried", actor, reason)
+        incomings.append(inbox.read(Incoming(w.topic, w.headers, w.value, w.raw_key, w.partition, w.offset)))
     await inbox.take_in(tx, sorted(incomings, key=lambda i: i.seq or 0))
     return [] if event.key is None else await _waiting_of(tx, event)
 
@@ -109,7 +122,8 @@ async def _waiting_of(tx: Tx, event: ParkedEvent) -> list[ParkedEvent]:
 
 
 async def _close(tx: Tx, event: ParkedEvent, state: str, actor: str, reason: str) -> None:
-    await tx.execute(_CLOSE, event.id, state, actor, reason)
+    if await tx.execute(_CLOSE, event.id, state, actor, reason) == "UPDATE 0":
+        raise Conflict(f"parked event {event.id} has just been dealt with; list them to see how")
 
 
 def _record(record: asyncpg.Record) -> dict[str, object]:
