@@ -25,7 +25,8 @@ SELECT h.topic, h.key, coalesce(p.last_seq, 0) AS last_seq
 FROM held_event h LEFT JOIN stream_progress p USING (topic, key)
 WHERE NOT coalesce(p.parked, false)
 GROUP BY h.topic, h.key, p.last_seq
-HAVING min(h.held_at) < now() - make_interval(secs => $1) LIMIT 100
+HAVING min(h.held_at) < now() - make_interval(secs => $1)
+ORDER BY random() LIMIT 100  -- those that cannot be filled must not keep the others waiting
 """
 
 
@@ -67,24 +68,34 @@ class GapFiller:
             )
             gaps = await connection.fetch(_OPEN_GAPS, self._patience)
         filled = 0
-        for gap in gaps:
-            publisher = self._publishers.get(gap["topic"].split(".")[1])
-            if publisher is None:
-                log.error("gap has no publisher to ask", topic=gap["topic"], key=gap["key"])
+        away: set[str] = set()
+        for topic, key, last_seq in gaps:
+            if topic in away:
                 continue
-            answer = await self._http.get(
-                f"{publisher}/v1/events",
-                params={"topic": gap["topic"], "key": gap["key"], "after_seq": gap["last_seq"]},
-            )
-            answer.raise_for_status()
-            missing = [
-                self._inbox.read(Incoming(gap["topic"], item["headers"], msgspec.json.encode(item["data"])))
-                for item in answer.json()["items"]
-            ]
-            if not missing:
-                log.error("gap is older than the publisher keeps", topic=gap["topic"], key=gap["key"])
-                continue
-            async with self._db.tx() as tx:
-                await self._inbox.take_in(tx, missing)
-            filled += len(missing)
+            try:
+                filled += await self._fill(topic, key, last_seq)
+            except Exception as problem:  # the other gaps may be filled all the same
+                log.warning("gap stays open for now", topic=topic, key=key, problem=repr(problem))
+                if isinstance(problem, httpx.TransportError):
+                    away.add(topic)
         return filled
+
+    async def _fill(self, topic: str, key: str, last_seq: int) -> int:
+        publisher = self._publishers.get(topic.split(".")[1])
+        if publisher is None:
+            log.error("gap has no publisher to ask", topic=topic, key=key)
+            return 0
+        answer = await self._http.get(
+            f"{publisher}/v1/events", params={"topic": topic, "key": key, "after_seq": last_seq}
+        )
+        answer.raise_for_status()
+        found = [
+            self._inbox.read(Incoming(topic, item["headers"], msgspec.json.encode(item["data"])))
+            for item in answer.json()["items"]
+        ]
+        if not found or found[0].seq != last_seq + 1:
+            log.error("gap is older than the publisher keeps", topic=topic, key=key, after_seq=last_seq)
+            return 0
+        async with self._db.tx() as tx:
+            await self._inbox.take_in(tx, found)
+        return len(found)

@@ -84,8 +84,8 @@ async def _step_over(tx: Tx, event: ParkedEvent, waiting: list[ParkedEvent]) -> 
     before = [w.id for w in waiting if w.seq and event.seq and w.seq < event.seq]
     if moved == "UPDATE 0" and before:
         raise Conflict(
-            f"parked event {event.id} waits behind {before[0]}; deal with that one first: a place in the middle"
-            " cannot be left out"
+            f"parked event {event.id} waits behind {before[0]}; deal with that one first: a place in the"
+            " middle cannot be left out"
         )
 
 
