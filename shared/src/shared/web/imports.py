@@ -61,13 +61,34 @@ Fold = Callable[[dict[str, str]], dict[str, object]]
 """Turns a CSV row's cells into the shape's fields where a cell is not a field."""
 
 
+def described(shape: type[Body]) -> dict[str, Any]:
+    """The `openapi_extra` of an import route: what its body is, which the route reads as a stream."""
+    row = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+    columns = ",".join(name for name, field in row["properties"].items() if not _nested(field))
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "JSON Lines, one such object a line, or CSV, whose first line names the fields.",
+            "content": {
+                JSON_LINES[0]: {"schema": row},
+                CSV: {"schema": {"type": "string"}, "example": columns},
+            },
+        }
+    }
+
+
+def _nested(field: dict[str, Any]) -> bool:
+    return "$ref" in str(field)
+
+
 async def import_rows(
     request: Request, shape: type[B], save: Save[B], fold: Fold | None = None
 ) -> ImportView:
     """Read the body row by row and save it in batches: each batch wholly or, on a failure, not at all.
 
     Rows that break a rule are reported and left out; the others are imported. Raises
-    `UnsupportedMediaType` for another format, `Malformed` for bytes that are not UTF-8.
+    `UnsupportedMediaType` for another format, `Invalid` for a CSV whose first line does not name fields,
+    `Malformed` where no rows can be told apart; that one says what became of the rows before.
     """
     tally = {"created": 0, "unchanged": 0, "rejected": 0}
     errors: list[RowError] = []
@@ -91,16 +112,29 @@ async def import_rows(
                 tally[outcome] += 1
         batch.clear()
 
-    async for parsed in _rows(request, shape, fold):
-        number += 1
-        if isinstance(parsed, Refused):
-            reject(number, parsed.errors or [FieldError("", parsed.detail)])
-            continue
-        batch.append(Row(number, parsed))
-        if len(batch) == BATCH:
-            await flush()
+    def so_far() -> ImportView:
+        return ImportView(rows=number, errors=sorted(errors, key=lambda e: e.row), **tally)
+
+    try:
+        async for parsed in _rows(request, shape, fold):
+            number += 1
+            if isinstance(parsed, Refused):
+                reject(number, parsed.errors or [FieldError("", parsed.detail)])
+                continue
+            batch.append(Row(number, parsed))
+            if len(batch) == BATCH:
+                await flush()
+    except Malformed as problem:
+        if number == 0:
+            raise
+        await flush()
+        raise Malformed(
+            f"{problem.detail} Reading stopped after row {number}; so_far says what became of the rows up to "
+            "there. Correct what follows and send it.",
+            so_far=so_far(),
+        ) from problem
     await flush()
-    return ImportView(rows=number, errors=sorted(errors, key=lambda e: e.row), **tally)
+    return so_far()
 
 
 async def _rows(request: Request, shape: type[B], fold: Fold | None) -> AsyncIterator[B | Refused]:
@@ -108,13 +142,14 @@ async def _rows(request: Request, shape: type[B], fold: Fold | None) -> AsyncIte
     if kind in JSON_LINES:
         async for line in _lines(request):
             if line.strip():
-                yield _parsed(lambda given: shape.model_validate_json(given), line)
+                yield _parsed(shape.model_validate_json, line)
     elif kind == CSV:
         async for row in _csv(request, shape, fold):
             yield row
     else:
         raise UnsupportedMediaType(
-            f"An import reads {JSON_LINES[0]} or {CSV}, not {kind or 'a body without a Content-Type'}."
+            f"An import reads {JSON_LINES[0]} or {CSV}, not {kind or 'a body without a Content-Type'}.",
+            headers={"Accept-Post": f"{JSON_LINES[0]}, {CSV}"},
         )
 
 
@@ -125,26 +160,59 @@ async def _csv(request: Request, shape: type[B], fold: Fold | None) -> AsyncIter
         return shape.model_validate(fold(cells), strict=False)  # what is left as text is read as what it says
 
     header: list[str] | None = None
-    pending = ""
-    async for line in _lines(request):
-        pending += line
-        if pending.count('"') % 2:  # a quoted cell goes on in the next line
-            if len(pending) > MAX_ROW_BYTES:
-                raise Malformed("A quoted cell of the CSV never ends; close its quotation mark.")
+    async for line in _csv_lines(request):
+        try:
+            cells = [cell.strip() for cell in next(csv.reader([line.decode()]), [])]
+        except (UnicodeDecodeError, csv.Error) as problem:
+            unreadable = _unreadable(problem)
+            if header is None:
+                raise Malformed(f"The first line cannot be read: {unreadable.detail}.") from problem
+            yield unreadable
             continue
-        cells, pending = next(csv.reader([pending]), []), ""
-        if not any(cell.strip() for cell in cells):
+        if not any(cells):
             continue
         if header is None:
-            header = [cell.strip() for cell in cells]
-            continue
-        if len(cells) != len(header):
+            header = cells
+            _check_header(header, shape)
+        elif len(cells) != len(header):
             yield Invalid(f"the row has {len(cells)} cells, the header {len(header)}")
-            continue
-        named = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()}
-        yield _parsed(read, named)
-    if pending:
-        yield Invalid("the last quoted cell never ends")
+        else:
+            yield _parsed(read, {name: cell for name, cell in zip(header, cells, strict=True) if cell})
+
+
+def _check_header(header: Sequence[str], shape: type[Body]) -> None:
+    """Refuse a first line that does not name fields, before it makes an error of every row."""
+    names = {field.alias or name: field.is_required() for name, field in shape.model_fields.items()}
+    known = ", ".join(names)
+    named = [name for name in header if name]
+    errors = [
+        FieldError(name, f"extra_forbidden: no such field here; there are {known}")
+        for name in dict.fromkeys(named)
+        if name not in names
+    ]
+    errors += [
+        FieldError(name, "twice: must be there once")
+        for name in dict.fromkeys(named)
+        if named.count(name) > 1
+    ]
+    errors += [
+        FieldError(name, "missing: this column is required")
+        for name, required in names.items()
+        if required and name not in named
+    ]
+    if errors:
+        raise Invalid(
+            "The first line of a CSV must name the fields of its columns, separated by commas; see errors.",
+            errors=errors,
+        )
+
+
+def _unreadable(problem: UnicodeDecodeError | csv.Error) -> Invalid:
+    if isinstance(problem, UnicodeDecodeError):
+        return Invalid(f"must be UTF-8: {problem.reason} at byte {problem.start + 1}")
+    return Invalid(
+        f"must be CSV: {str(problem).partition(' - ')[0]}; put cells with line breaks into quotation marks"
+    )
 
 
 def _parsed(read: Callable[[T], B], given: T) -> "B | Refused":
@@ -156,19 +224,66 @@ def _parsed(read: Callable[[T], B], given: T) -> "B | Refused":
         return refused
 
 
-async def _lines(request: Request) -> AsyncIterator[str]:
+async def _csv_lines(request: Request) -> AsyncIterator[bytes]:
+    """The lines of a CSV; one that breaks off inside a quoted cell together with those that end it."""
+    held: list[bytes] = []
+    size, quoted = 0, False
+    async for line in _lines(request):
+        quoted = _ends_quoted(line, quoted)
+        held.append(line)
+        size += len(line)
+        if quoted:
+            if size > MAX_ROW_BYTES:
+                raise Malformed("A quoted cell of the CSV never ends; close its quotation mark.")
+            continue
+        yield b"".join(held) if len(held) > 1 else line
+        held, size = [], 0
+    if held:
+        raise Malformed("The last quoted cell of the CSV never ends; close its quotation mark.")
+
+
+def _ends_quoted(line: bytes, quoted: bool) -> bool:
+    """Whether a quoted cell goes on after the line. A mark opens one only where a cell begins."""
+    if b'"' not in line:
+        return quoted
+    at = 0
+    while True:
+        if not quoted:
+            if line[at : at + 1] != b'"':
+                at = line.find(b",", at) + 1
+                if not at:
+                    return False
+                continue
+            at += 1
+        at = line.find(b'"', at)
+        if at < 0:
+            return True
+        at += 1
+        quoted = line[at : at + 1] == b'"'  # doubled: a mark within the cell
+        if quoted:
+            at += 1
+        else:
+            at = line.find(b",", at) + 1
+            if not at:
+                return False
+
+
+async def _lines(request: Request) -> AsyncIterator[bytes]:
     """The body's lines as they arrive, with their line ends."""
-    decode = codecs.getincrementaldecoder("utf-8-sig")()
-    rest = ""
-    try:
-        async for chunk in request.stream():
-            *lines, rest = (rest + decode.decode(chunk)).split("\n")
-            for line in lines:
-                yield f"{line}\n"
-            if len(rest) > MAX_ROW_BYTES:
-                raise Malformed(f"A row is longer than {MAX_ROW_BYTES} bytes.")
-        rest += decode.decode(b"", final=True)
-    except UnicodeDecodeError as problem:
-        raise Malformed(f"The body is not UTF-8: {problem.reason}.") from problem
-    if rest:
-        yield rest
+    held: list[bytes] = []
+    size = 0
+    begun = False
+    async for chunk in request.stream():
+        first, *more = chunk.split(b"\n")
+        held.append(first)
+        size += len(first)
+        for piece in more:
+            line = b"".join(held) + b"\n"
+            yield line if begun else line.removeprefix(codecs.BOM_UTF8)
+            begun = True
+            held, size = [piece], len(piece)
+        if size > MAX_ROW_BYTES:
+            raise Malformed(f"A row is longer than {MAX_ROW_BYTES} bytes.")
+    if size:
+        line = b"".join(held)
+        yield line if begun else line.removeprefix(codecs.BOM_UTF8)

@@ -59,4 +59,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for operation in (path[method] for method in path if method in _OPERATIONS):
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = _REFUSED
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                schemas.update(media["schema"].pop("$defs", {}))  # of what a route described by itself
     return document

@@ -17,7 +17,7 @@ from shared.db import Tx, new_id
 from shared.errors import Conflict, FieldError, Invalid, Refused
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db, Time
-from shared.web.imports import ImportView, Outcome, Row, import_rows
+from shared.web.imports import ImportView, Outcome, Row, described, import_rows
 from shared.web.routing import Router
 
 router = Router(prefix="/v1/imports", tags=["imports"])
@@ -30,7 +30,7 @@ _NESTED = ("addresses", "contacts")
 Stated = dict[str, Any]
 
 
-@router.post("/customers")
+@router.post("/customers", openapi_extra=described(ImportCustomer))
 async def import_customers(
     request: Request, caller: Importer, db: Db, clock: Time, deployment: Deployment
 ) -> ImportView:

@@ -18,7 +18,7 @@ from shared.web.concurrency import IfMatch, check
 from shared.web.deps import Db, Time
 from shared.web.fields import Word, same_currency
 from shared.web.idempotency import Idempotency
-from shared.web.imports import ImportView, import_rows
+from shared.web.imports import ImportView, described, import_rows
 from shared.web.paging import Page, Pages
 from shared.web.routing import Router
 from shared.web.sync import sync_token
@@ -88,7 +88,7 @@ async def change_product(
     return answer(ProductView.model_validate(product), version=product.version, headers=sent)
 
 
-@router.post("/imports/products", response_model=ImportView)
+@router.post("/imports/products", response_model=ImportView, openapi_extra=described(ImportProduct))
 async def import_products(
     request: Request, _caller: Importer, db: Db, clock: Time, currency: HomeCurrency
 ) -> Response:

@@ -21,7 +21,7 @@ from shared.web.concurrency import IfMatchGiven, check
 from shared.web.deps import Db, Time
 from shared.web.fields import Instant, same_currency
 from shared.web.idempotency import Idempotency
-from shared.web.imports import ImportView, import_rows
+from shared.web.imports import ImportView, described, import_rows
 from shared.web.paging import Page, Pages
 from shared.web.routing import Router
 from shared.web.sync import sync_token
@@ -151,7 +151,7 @@ async def cancel_order(
         )
 
 
-@router.post("/imports/orders", response_model=ImportView)
+@router.post("/imports/orders", response_model=ImportView, openapi_extra=described(ImportOrder))
 async def import_orders(
     request: Request, _caller: Importer, db: Db, clock: Time, currency: HomeCurrency, ask: Asking
 ) -> Response:
