@@ -78,6 +78,18 @@ async def test_resolving_twice_is_a_conflict(desk: Desk, agent: httpx.AsyncClien
     assert len(await desk.events(customer)) == 2
 
 
+async def test_a_move_decided_from_an_older_version_is_refused(desk: Desk, agent: httpx.AsyncClient) -> None:
+    moves = f"/v1/tickets/{(await opened(agent, desk.new_customer()))['id']}"
+    stale = {"If-Match": '"7"'}
+    refused = await agent.post(f"{moves}/resolve", json={"outcome": "recovered"}, headers=stale)
+    assert (refused.status_code, refused.json()["current_etag"]) == (412, '"1"')
+    seen = {"If-Match": '"1"'}
+    resolved = await agent.post(f"{moves}/resolve", json={"outcome": "recovered"}, headers=seen)
+    assert resolved.status_code == 200
+    refused = await agent.post(f"{moves}/reopen", headers=seen)
+    assert (refused.status_code, refused.json()["current"]["status"]) == (412, "resolved")
+
+
 async def test_reopening_an_open_ticket_is_a_conflict(desk: Desk, agent: httpx.AsyncClient) -> None:
     ticket = await opened(agent, desk.new_customer())
     answer = await agent.post(f"/v1/tickets/{ticket['id']}/reopen")

@@ -26,10 +26,11 @@ from shared.db import new_id
 from shared.events.service_desk import Severity, TicketKind, TicketStatus
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
+from shared.web.concurrency import IfMatchGiven, check
 from shared.web.deps import Db, Time
 from shared.web.fields import Instant
 from shared.web.idempotency import Idempotency
-from shared.web.imports import ImportView, import_rows
+from shared.web.imports import ImportView, described, import_rows
 from shared.web.paging import Page, Pages
 from shared.web.routing import Router
 from shared.web.sync import sync_token
@@ -110,7 +111,13 @@ async def get_ticket(ticket_id: UUID, caller: Reads, db: Db) -> Response:
 
 @router.post("/tickets/{ticket_id}/resolve", response_model=TicketView)
 async def resolve_ticket(
-    ticket_id: UUID, body: ResolveTicket, caller: Writes, db: Db, clock: Time, idempotency: Idempotency
+    ticket_id: UUID,
+    body: ResolveTicket,
+    caller: Writes,
+    expected: IfMatchGiven,
+    db: Db,
+    clock: Time,
+    idempotency: Idempotency,
 ) -> Response:
     """The desk is done with it: the customer was won back, or not."""
     now = clock.now()
@@ -118,6 +125,7 @@ async def resolve_ticket(
     async with db.tx() as tx:
         await idempotency.begin(tx)
         filed = await store.lock(tx, ticket_id, caller.customer_id)
+        check(expected, filed.ticket.version, TicketView.of(filed.ticket, filed.spells))
         step = domain.resolved(filed.state, body.outcome, when)
         filed = await store.save(tx, step, actor=caller.id, at=now, note=body.note)
         [emitted] = await emit(tx, step.event(filed.ticket.customer_id), at=now)
@@ -133,6 +141,7 @@ async def resolve_ticket(
 async def reopen_ticket(
     ticket_id: UUID,
     caller: Writes,
+    expected: IfMatchGiven,
     db: Db,
     clock: Time,
     idempotency: Idempotency,
@@ -144,6 +153,7 @@ async def reopen_ticket(
     async with db.tx() as tx:
         await idempotency.begin(tx)
         filed = await store.lock(tx, ticket_id, caller.customer_id)
+        check(expected, filed.ticket.version, TicketView.of(filed.ticket, filed.spells))
         step = domain.reopened(filed.state, when)
         filed = await store.save(tx, step, actor=caller.id, at=now, note=body.reason)
         [emitted] = await emit(tx, step.event(filed.ticket.customer_id), at=now)
@@ -167,7 +177,7 @@ async def list_changes(ticket_id: UUID, caller: Reads, db: Db, pages: Pages) -> 
     return walk.page(found, lambda c: ChangeView.of(c, with_note=with_note), key=lambda c: (c.version,))
 
 
-@router.post("/imports/tickets")
+@router.post("/imports/tickets", openapi_extra=described(ImportTicket))
 async def import_tickets(request: Request, caller: Imports, db: Db, clock: Time, ask: Asking) -> ImportView:
     """Import tickets, resolved ones too, from JSON Lines or CSV: by the rules of single requests."""
     return await import_rows(request, ImportTicket, importing.into(db, ask, clock, actor=caller.id))
