@@ -39,6 +39,10 @@ async def _reset_if_left_in_transaction(connection: asyncpg.Connection) -> None:
         await connection.reset()
 
 
+PATIENCE_SECONDS = 10
+"""How long to wait for a free connection: then the server is busy or frozen, and the caller hears so."""
+
+
 class Database:
     """A pool of connections to one service's database."""
 
@@ -54,7 +58,7 @@ class Database:
             max_size=size,
             server_settings=_SESSION,
             reset=_reset_if_left_in_transaction,
-            command_timeout=60,
+            command_timeout=20,
             max_inactive_connection_lifetime=300,
         )
         return cls(pool)
@@ -66,7 +70,7 @@ class Database:
     @asynccontextmanager
     async def tx(self) -> AsyncIterator[Tx]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self._pool.acquire() as connection:
+        async with self._acquire() as connection:
             try:
                 async with connection.transaction():
                     yield connection
@@ -83,8 +87,12 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """A connection for single reads, each statement its own transaction."""
-        async with self._pool.acquire() as connection:
+        async with self._acquire() as connection:
             yield connection
+
+    def _acquire(self) -> Any:
+        # A limit costs a task of its own, so there is one only where there may be a wait.
+        return self._pool.acquire(timeout=None if self._pool.get_idle_size() else PATIENCE_SECONDS)
 
 
 def sql(statement: ClauseElement) -> str:

@@ -1,8 +1,11 @@
 """Transactions whose connection is taken away."""
 
+from contextlib import AsyncExitStack
+
 import asyncpg
 import pytest
 
+from shared import db as database
 from shared.bus.retry import is_transient
 from shared.db import Database
 
@@ -26,3 +29,16 @@ async def test_a_transaction_whose_session_was_ended_says_so_and_its_connection_
     assert is_transient(raised.value)
     async with db.tx() as tx:
         assert await tx.fetchval("SELECT pg_backend_pid()") != victim
+
+
+async def test_who_waits_for_a_connection_too_long_hears_so(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.2)
+    async with AsyncExitStack() as all_of_them:
+        with pytest.raises(TimeoutError) as raised:
+            while True:
+                await all_of_them.enter_async_context(db.read())
+        assert is_transient(raised.value)
+    async with db.read() as connection:
+        assert await connection.fetchval("SELECT 1") == 1

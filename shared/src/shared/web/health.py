@@ -26,20 +26,27 @@ async def _live(_request: Request) -> Response:
 
 async def _ready(request: Request) -> Response:
     db: Database = request.app.state.db
-    try:
-        async with asyncio.timeout(_PATIENCE_SECONDS), db.read() as tx:
-            migrated = await tx.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
-    except Exception as error:
+    looking = asyncio.create_task(_is_migrated(db))
+    # Not asyncio.timeout: a statement that is cancelled waits for a frozen server to say so.
+    await asyncio.wait({looking}, timeout=_PATIENCE_SECONDS)
+    error = TimeoutError("no answer") if looking.cancel() else looking.exception()
+    if error is not None:
         log.warning("not ready", error=type(error).__name__, reason=str(error))
         raise Unavailable(
             "The database cannot be reached; see the log.", headers={"Retry-After": "1"}
         ) from error
-    if not migrated:
+    if not looking.result():
         raise Unavailable("The database is not migrated; run the service's migrate command.")
     check: ReadyCheck | None = getattr(request.app.state, "ready", None)
     if check is not None:
         await check()
     return JSONResponse({"status": "ready"})
+
+
+async def _is_migrated(db: Database) -> bool:
+    async with db.read() as tx:
+        found: bool = await tx.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+    return found
 
 
 async def _metrics(_request: Request) -> Response:
