@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import asyncpg
+import msgspec
 import structlog
 import uvicorn
 import uvloop
@@ -76,11 +78,24 @@ def _parser(name: str) -> argparse.ArgumentParser:
     offsets.add_argument("next_offset", type=int)
     parked = add("parked", "events that could not be applied", _parked)
     parked.add_argument("action", choices=["list", "show", "retry", "edit", "discard"])
-    parked.add_argument("id", type=int, nargs="?")
+    parked.add_argument("id", type=_parked_id, nargs="?")
     parked.add_argument("--reason", default="")
-    parked.add_argument("--headers", help="edit: the CloudEvents headers as JSON")
+    parked.add_argument("--headers", type=_headers, help="edit: the CloudEvents headers as JSON")
     parked.add_argument("--data", help="edit: the event's data as JSON")
     return parser
+
+
+def _parked_id(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"{text} is not an id that `parked list` shows")
+    return int(text)
+
+
+def _headers(text: str) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.DecodeError as problem:
+        raise argparse.ArgumentTypeError(f"must be a JSON object of texts: {problem}") from problem
 
 
 def _api(service: Service[S], settings: S, arguments: argparse.Namespace) -> None:
@@ -200,7 +215,7 @@ def _parked(service: Service[S], settings: S, arguments: argparse.Namespace) -> 
         elif arguments.action == "discard":
             left = await parking.discard(tx, inbox, arguments.id, **why)
         else:
-            headers, data = json.loads(arguments.headers), arguments.data.encode()
+            headers, data = arguments.headers, arguments.data.encode("utf-8", "surrogateescape")
             left = await parking.edit(tx, inbox, arguments.id, headers=headers, value=data, **why)
         for event in left:
             print(f"still parked: {event.id}\t{event.state}\t{event.error or ''}")
@@ -225,7 +240,11 @@ def _text(value: object) -> str:
 
 def _in_transaction(service: Service[S], settings: S, act: Callable[[Tx, Inbox], Awaitable[None]]) -> int:
     async def run() -> int:
-        db = await Database.open(settings.database_url, size=1)
+        try:
+            db = await Database.open(settings.database_url, size=1)
+        except (OSError, asyncpg.PostgresError) as problem:
+            print(f"the database cannot be reached: {problem}", file=sys.stderr)
+            return 1
         try:
             async with db.tx() as tx:
                 await act(tx, Inbox(service.handlers))
