@@ -222,7 +222,7 @@ async def test_cancelling_twice_is_a_conflict(world: World) -> None:
     refused = await world.manager.post(f"/v1/orders/{order['id']}/cancel")
     assert refused.status_code == 409
     number = order["number"]
-    assert f"order {number} is cancelled; a cancelled order cannot be cancelled" in refused.json()["detail"]
+    assert f"Order {number} is cancelled; a cancelled order cannot be cancelled" in refused.json()["detail"]
 
 
 async def test_a_cancelled_order_cannot_be_completed_nor_the_other_way_round(world: World) -> None:

@@ -186,7 +186,7 @@ def test_a_finished_order_goes_nowhere_and_the_refusal_names_the_move(first: str
     order = moves[first](placed())
     with pytest.raises(Conflict) as refused:
         moves[then](order)
-    assert f"order O-000000 is {first}; a {first} order cannot be {then}" in refused.value.detail
+    assert f"Order O-000000 is {first}; a {first} order cannot be {then}" in refused.value.detail
 
 
 @given(st.lists(st.sampled_from(["completed", "cancelled"]), max_size=6))

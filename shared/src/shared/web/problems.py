@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from enum import Enum
 from math import isfinite
 from typing import Any
@@ -80,8 +80,10 @@ def plain(value: object, depth: int = 6) -> Any:
             return value if abs(value) <= _LARGEST_INT else _digits(value)
         case float():
             return value if isfinite(value) else str(value)
-        case UUID() | date():
-            return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
+        case date():
+            return value.isoformat().replace("+00:00", "Z")  # an instant, as answers write it
+        case UUID():
+            return str(value)
         case bytes():
             return f"<{len(value)} bytes>"
         case BaseModel():
@@ -146,4 +148,4 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
 def _as_rule(said: str) -> str:
     if said.startswith(("a ", "an ", "greater", "less", "one of", "'")):
         return f"must be {said}"
-    return said[:1].lower() + said[1:]
+    return said if said[:2].isupper() else said[:1].lower() + said[1:]

@@ -189,10 +189,10 @@ class _JsonBody:
         if not raw and not self._required:
             into[self._name] = self._default
             return
-        _require_json(request)
         if not raw:
             errors.append({"type": "missing", "loc": ("body",), "msg": "Field required"})
             return
+        _require_json(request)
         try:
             into[self._name] = self._validate(raw)
         except ValidationError as error:

@@ -146,8 +146,10 @@ async def test_numbers_that_are_none_are_refused(http: httpx.AsyncClient, litera
 
 
 async def test_a_missing_body_is_asked_for(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/v1/orders", headers=JSON)
-    assert (answer.status_code, answer.json()["type"]) == (400, "urn:patron:problem:malformed")
+    for headers in (JSON, {}):
+        answer = await http.post("/v1/orders", headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (400, "urn:patron:problem:malformed")
+        assert "has no body" in answer.json()["detail"]
 
 
 async def test_a_body_that_may_be_left_out_may_be_left_out(http: httpx.AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, date, datetime
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,7 @@ from fastapi import FastAPI
 
 from shared.errors import Conflict, Refused
 from shared.testing.http import client
-from shared.web.problems import problem
+from shared.web.problems import plain, problem
 
 
 def _check(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
@@ -157,3 +158,8 @@ async def test_the_description_has_problems_bearer_and_readable_names(http: http
 async def test_a_route_without_an_answer_sends_none(http: httpx.AsyncClient) -> None:
     answer = await http.delete("/v1/orders/1")
     assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_an_instant_is_shown_as_answers_write_it() -> None:
+    assert plain(datetime(2026, 3, 1, 9, 30, tzinfo=UTC)) == "2026-03-01T09:30:00Z"
+    assert plain(date(2026, 3, 1)) == "2026-03-01"

@@ -152,7 +152,7 @@ def wire_name(field: str) -> str:
 def number_taken(number: str, field: str = "number") -> Conflict:
     """Two files cannot have one number."""
     return Conflict(
-        f"The customer number {number} is taken; choose another, or leave it out to get the next free one.",
+        f"The customer number {number} is taken; choose another, or leave it out.",
         errors=[FieldError(field, "must belong to no other customer", number)],
     )
 

@@ -1,10 +1,9 @@
 """Requests and answers of the catalogue."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints
 
 from orders.catalogue.domain import Product
 from shared.web.fields import Body, Currency, Minor, Name, View
@@ -36,21 +35,21 @@ class ImportProduct(AddProduct):
     id: UUID | None = None
 
 
+def _unchanged() -> Any:
+    return None
+
+
 class ChangeProduct(Body):
-    """New values of a product; what is left out stays. The SKU stays for good: orders were placed by it."""
+    """New values of a product; what is left out stays, and null takes a category away.
 
-    name: Name | None = None
+    The SKU stays for good: orders were placed by it.
+    """
+
+    name: Name = Field(default_factory=_unchanged)
     category: Category | None = None
-    unit: Unit | None = None
-    list_price_minor: Minor | None = None
-    active: bool | None = None
-
-    @model_validator(mode="after")
-    def _only_category_can_be_taken_away(self) -> Self:
-        for name in sorted(self.model_fields_set - {"category"}):
-            if getattr(self, name) is None:
-                raise PydanticCustomError("null", "{name} must have a value", {"name": name})
-        return self
+    unit: Unit = Field(default_factory=_unchanged)
+    list_price_minor: Minor = Field(default_factory=_unchanged)
+    active: bool = Field(default_factory=_unchanged)
 
     def changes(self) -> dict[str, Any]:
         """The values that were given."""

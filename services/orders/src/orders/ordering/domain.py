@@ -241,8 +241,8 @@ def _require_move(order: Order, to: OrderStatus) -> None:
         return
     again = " again" if to == order.status else ""
     raise Conflict(
-        f"order {in_words(order.number)} is {order.status}; a {order.status} order cannot be {to}{again}",
-        status_now=order.status,
+        f"Order {in_words(order.number)} is {order.status}; a {order.status} order cannot be {to}{again}.",
+        current_status=order.status,
     )
 
 
