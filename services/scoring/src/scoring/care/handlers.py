@@ -65,8 +65,8 @@ async def _refit(db: Database, clock: Clock, settings: ScoringSettings) -> None:
             async with db.tx() as tx:
                 await publish(tx, model, clock.now())
             log.info("model fitted", model=model.name, customers=model.customers)
-    except Conflict:
-        log.info("a model is being fitted elsewhere")
+    except Conflict as refused:
+        log.info("no model fitted now", why=refused.detail)
 
 
 async def _population(db: Database, now: int) -> Population:
