@@ -123,3 +123,15 @@ async def test_a_client_that_ends_as_cancelled_when_closed_does_not_end_us() -> 
         raise asyncio.CancelledError
 
     await close_within(1, stop(), "client")
+
+
+async def test_a_statement_outdated_by_a_migration_is_worth_another_try(db: Database) -> None:
+    async with db.tx() as tx:
+        await tx.fetch("SELECT * FROM ledger")
+        await tx.execute("ALTER TABLE ledger ADD COLUMN since date")
+    with pytest.raises(asyncpg.InvalidCachedStatementError) as raised:
+        async with db.tx() as tx:
+            await tx.fetch("SELECT * FROM ledger")
+    assert is_transient(raised.value)
+    async with db.tx() as tx:
+        await tx.fetch("SELECT * FROM ledger")

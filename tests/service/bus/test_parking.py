@@ -1,11 +1,14 @@
 """Parked events: retried, edited or discarded by somebody, with a reason, in order."""
 
 import asyncio
+import random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shared.bus import parking
-from shared.bus.inbox import Inbox
+from shared.bus.inbox import Inbox, Incoming
 from shared.db import Database
 from shared.errors import Conflict, NotFound
 from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
@@ -151,3 +154,48 @@ async def test_a_forged_event_does_not_displace_the_true_one(db: Database) -> No
         parked = await parking.list_parked(tx, key="a")
         assert await parking.discard(tx, inbox, parked[0].id, actor="ann", reason="forged") == []
     assert await ledger(db, "a") == [(1, 1), (2, 2)]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), events=st.integers(1, 10), cuts=st.integers(1, 6))
+async def test_whatever_fails_or_is_spoilt_all_counts_once_and_in_order_in_the_end(
+    db: Database, seed: int, events: int, cuts: int
+) -> None:
+    chance = random.Random(seed)
+    thing = f"t{seed}-{events}-{cuts}-{chance.random()}"
+    failing = Ledger(fails_on=set(chance.choices(range(1, events + 1), k=2)))
+    inbox = Inbox(failing.handlers)
+    coming = [record(thing, seq) for seq in range(1, events + 1)]
+    good = {event.seq: event.value or b"" for event in map(inbox.read, coming)}
+    for event in chance.choices(coming, k=2):
+        event.value = b"spoilt"
+    coming += chance.choices(coming, k=events)
+    chance.shuffle(coming)
+    size = -(-len(coming) // cuts)
+    for start in range(0, len(coming), size):
+        batch = [Incoming(e.topic, e.headers, e.value) for e in coming[start : start + size]]
+        await take_in(db, inbox, *batch)
+        await _deal_with(db, inbox, chance, thing, good if chance.random() < 0.3 else {})
+    failing.fails_on.clear()
+    while await _deal_with(db, inbox, chance, thing, good):
+        pass
+    assert await ledger(db, thing) == [(seq, seq) for seq in range(1, events + 1)]
+    assert await count(db, f"held_event WHERE key = '{thing}'") == 0
+
+
+async def _deal_with(
+    db: Database, inbox: Inbox, chance: random.Random, thing: str, good: dict[int | None, bytes]
+) -> bool:
+    """Somebody retries one of the waiting events, or edits it where it is spoilt; false when none waits."""
+    async with db.tx() as tx:
+        waiting = await parking.list_parked(tx, key=thing)
+        if not waiting:
+            return False
+        one = chance.choice(waiting)
+        if one.value == b"spoilt" and one.seq in good:
+            await parking.edit(
+                tx, inbox, one.id, headers=one.headers, value=good[one.seq], actor="ann", reason="spoilt"
+            )
+        else:
+            await parking.retry(tx, inbox, one.id, actor="ann", reason="hope")
+    return True

@@ -10,6 +10,7 @@ _PASSING = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the server's last word had come, the connection's end not yet
+    asyncpg.InvalidCachedStatementError,  # a migration changed the table; asyncpg prepares it anew
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
