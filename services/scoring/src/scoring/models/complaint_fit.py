@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from . import pareto_nbd
 from .arrays import Floats, floats, in_pieces, joined, weighed
@@ -88,7 +88,7 @@ def fit_clock(rows: Rows, schedules: Schedules, complaints: int, *, use_prior: b
         standard_errors={name: float(error) for name, error in zip(PHASES, errors[4:], strict=True)},
         complaints=complaints,
         statistic=max(gain, 0.0),
-        p_value=float(stats.chi2.sf(max(gain, 0.0), int(phases.sum()))) if phases.any() else 1.0,
+        p_value=float(special.chdtrc(int(phases.sum()), max(gain, 0.0))) if phases.any() else 1.0,
     )
 
 
