@@ -16,6 +16,8 @@ _PASSING = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.OperatorInterventionError,  # the server is stopping, starting, or cancelled the statement
+    asyncpg.UndefinedTableError,  # the code is newer than the tables: the migration is on its way
+    asyncpg.UndefinedColumnError,
     asyncpg.InsufficientResourcesError,  # too many connections, disk or memory full
     KafkaError,
     OSError,

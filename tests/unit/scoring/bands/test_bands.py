@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.bands.domain import BANDS, BEGINS, HYSTERESIS, Due, band_of, next_beginning, score_due
+from scoring.bands import domain
+from scoring.bands.domain import (
+    BANDS,
+    BEGINS,
+    HYSTERESIS,
+    SET_ASIDE,
+    Due,
+    Outcome,
+    band_of,
+    next_beginning,
+    score_all,
+    score_due,
+)
 from scoring.care.domain import PUBLISHED, Served
 from scoring.facts.domain import DAY, Felt, Spell, State
 from scoring.facts.reading import micros
@@ -138,3 +150,21 @@ def test_the_event_says_up_to_which_events_it_counts() -> None:
         one.customer_id, None, 3, 4
     )  # fmt: skip
     assert change.scored_at == NOW
+
+
+def test_a_customer_whose_score_cannot_be_computed_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    due = [Due(uuid4(), State(), None, 0, 0) for _ in range(7)]
+    broken = due[3].customer_id
+
+    def score(some: list[Due], *_: object) -> Outcome:
+        if broken in [one.customer_id for one in some]:
+            raise ArithmeticError("not a number")
+        return Outcome(gone=[one.customer_id for one in some])
+
+    monkeypatch.setattr(domain, "score_due", score)
+    outcome = score_all(due, PUBLISHED, 90, NOW)
+    assert set(outcome.gone) == {one.customer_id for one in due} - {broken}
+    assert set(outcome.failures) == {broken}
+    assert outcome.timers == {broken: NOW + SET_ASIDE}

@@ -22,6 +22,9 @@ BEGINS = (0.0, 0.40, 0.65, 0.85)
 HYSTERESIS = 0.05
 """A band is left downwards only when churn has fallen this far below its beginning: so nobody flutters."""
 
+SET_ASIDE = timedelta(hours=1)
+"""After that long, a customer whose score could not be computed is tried again."""
+
 _SOON = timedelta(seconds=1)
 """A timer rings no sooner than this: a crossing found a rounding away must not be looked at without pause."""
 
@@ -75,6 +78,32 @@ class Outcome:
     timers: dict[UUID, datetime | None] = field(default_factory=dict)
     """When each is due again if nothing happens."""
     changes: list[ChurnBandChanged] = field(default_factory=list)
+    failures: dict[UUID, str] = field(default_factory=dict)
+    """Customers whose score could not be computed, and why."""
+
+    def add(self, other: "Outcome") -> None:
+        """Take over what became of other customers."""
+        self.scores += other.scores
+        self.gone += other.gone
+        self.timers |= other.timers
+        self.changes += other.changes
+        self.failures |= other.failures
+
+
+def score_all(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> Outcome:
+    """Score them as of now; one whose score cannot be computed is set aside, and does not stop the others."""
+    try:
+        return score_due(due, served, horizon_days, now)
+    except Exception as problem:
+        if len(due) == 1:
+            (one,) = due
+            return Outcome(
+                timers={one.customer_id: now + SET_ASIDE}, failures={one.customer_id: repr(problem)}
+            )
+    outcome, middle = Outcome(), len(due) // 2
+    for half in (due[:middle], due[middle:]):
+        outcome.add(score_all(half, served, horizon_days, now))
+    return outcome
 
 
 def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> Outcome:
@@ -92,6 +121,8 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
     states = [one.state for one in bought]
     people = customers_of(states, micros(now))
     found = figures(states, people, served, horizon_days / 7)
+    if not np.isfinite(found.churn).all():
+        raise ArithmeticError("a churn probability is not a number")
     for row, one in enumerate(bought):
         churn = float(found.churn[row])
         score = Score(

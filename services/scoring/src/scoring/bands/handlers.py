@@ -5,16 +5,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
+import structlog
 from prometheus_client import Counter
 
 from scoring.bands import domain, store
-from scoring.bands.domain import Due
+from scoring.bands.domain import SET_ASIDE, Due
 from scoring.care import store as models
 from scoring.care.domain import Served, with_margin
 from scoring.settings import ScoringSettings
 from shared.bus.outbox import emit
 from shared.clock import Clock
 from shared.db import Database, Tx
+
+log = structlog.get_logger()
 
 BATCH = 1000
 EVERY_SECONDS = 0.05
@@ -82,11 +85,13 @@ async def _score(
         if not due:
             return 0
         now = clock.now()
-        outcome = await asyncio.to_thread(domain.score_due, due, served, settings.churn_horizon_days, now)
+        outcome = await asyncio.to_thread(domain.score_all, due, served, settings.churn_horizon_days, now)
         await store.save(tx, outcome.scores, served.version, now)
         await store.delete(tx, outcome.gone)
         await store.set_timers(tx, outcome.timers)
         await emit(tx, *outcome.changes, at=now)
-    _scored.labels(because).inc(len(due))
+    for customer_id, problem in outcome.failures.items():
+        log.error("customer not scored", customer_id=str(customer_id), problem=problem, again_in=SET_ASIDE)
+    _scored.labels(because).inc(len(due) - len(outcome.failures))
     _changed.inc(len(outcome.changes))
     return len(due)
