@@ -157,3 +157,26 @@ async def test_the_worker_fits_when_the_model_is_old(scoring: Scoring, buyers: l
     scoring.clock.advance(timedelta(hours=25))
     await work_until(2)
     assert await latest() == 2
+
+
+async def test_a_fit_that_is_stopped_while_it_lets_go_leaves_nobody_locked_out(scoring: Scoring) -> None:
+    async def fit(entered: asyncio.Event) -> None:
+        async with store.alone(scoring.db):
+            entered.set()
+
+    for turns in range(6):
+        entered = asyncio.Event()
+        fitting = asyncio.create_task(fit(entered))
+        await entered.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        fitting.cancel()
+        with suppress(asyncio.CancelledError):
+            await fitting
+    locks = """
+        SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.locktype = 'advisory'
+    """
+    async with asyncio.timeout(5):
+        while await scoring.value(locks):  # noqa: ASYNC110  (until the server has seen a connection end)
+            await asyncio.sleep(0.02)

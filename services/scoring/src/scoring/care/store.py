@@ -37,7 +37,11 @@ async def alone(db: Database) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", _ONE_AT_A_TIME)
+            try:
+                await connection.execute("SELECT pg_advisory_unlock($1)", _ONE_AT_A_TIME)
+            except BaseException:
+                connection.terminate()  # or the pool would keep it, and the lock with it
+                raise
 
 
 async def served(tx: Tx) -> Served:
