@@ -23,6 +23,8 @@ SHOWN = 5
 
 T = TypeVar("T")
 
+_DUE = "SELECT EXISTS (SELECT FROM customer_state WHERE due_at <= now())"
+
 
 class Entry(NamedTuple):
     """An event's place in its stream, as the outbox or a record of the log has it."""
@@ -299,8 +301,10 @@ async def everything(
 
 
 async def quiet(urls: Mapping[str, str], bootstrap: str) -> bool:
-    """Whether nothing waits anywhere and everybody has read everything."""
+    """Whether nothing waits anywhere, everybody has read everything, and everybody due was scored."""
     async with connected(urls) as connections:
+        if await connections["scoring"].fetchval(_DUE):
+            return False
         for connection in connections.values():
             if await unfinished(connection):
                 return False
