@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import msgspec
+import asyncpg
 import structlog
 import uvicorn
 import uvloop
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 log = structlog.get_logger()
+
+PATIENCE_SECONDS = 3
 
 
 def main(service: Service[S], argv: list[str] | None = None) -> int:
@@ -114,7 +117,7 @@ def _api(service: Service[S], settings: S, arguments: argparse.Namespace) -> Non
 def _worker(service: Service[S], settings: S, arguments: argparse.Namespace) -> int:
     async def work() -> int:
         worker = asyncio.create_task(run_worker(service, settings))
-        probe = _Probe(_uvicorn(build_probe(worker), arguments))
+        probe = _Probe(_uvicorn(build_probe(worker, settings.database_url), arguments))
         serving = asyncio.create_task(probe.serve())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.cancel)
@@ -140,17 +143,26 @@ class _Probe(uvicorn.Server):
         yield
 
 
-def build_probe(worker: asyncio.Task[None]) -> Starlette:
-    """The worker's own small HTTP side: whether it still works, and what it has counted."""
+def build_probe(worker: asyncio.Task[None], database_url: str) -> Starlette:
+    """The worker's own small HTTP side: whether it lives, can reach its database, and what it has counted."""
 
-    async def ready(_request: Request) -> Response:
+    async def live(_request: Request) -> Response:
         return Response("stopped" if worker.done() else "working", 503 if worker.done() else 200)
+
+    async def ready(request: Request) -> Response:
+        try:
+            connection = await asyncpg.connect(database_url, timeout=PATIENCE_SECONDS)
+            await connection.close(timeout=PATIENCE_SECONDS)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as problem:
+            log.warning("not ready", problem=repr(problem))
+            return Response("the database cannot be reached; see the log", 503)
+        return await live(request)
 
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(
-        routes=[Route("/health/live", ready), Route("/health/ready", ready), Route("/metrics", metrics)]
+        routes=[Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]
     )
 
 
