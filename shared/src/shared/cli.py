@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import msgspec
-import asyncpg
 import structlog
 import uvicorn
 import uvloop
