@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from asyncpg import Record
+
 from scoring.care.domain import PUBLISHED, Served, of_row, to_row
 from scoring.care.tables import FittedModel
 from scoring.facts.domain import State, decode
@@ -14,12 +16,13 @@ from shared.errors import Conflict, NotFound
 
 _ONE_AT_A_TIME = 7468758
 _PEOPLE_AT_A_TIME = 5000
+_read: dict[Record, Served] = {}
 
 _COLUMNS = """
 version, kind, fitted_at, customers, repeat_buyers, complaints, prior_driven, log_likelihood, parameters,
 standard_errors, rate_quantiles, complaint_effect
 """
-_LATEST = f"SELECT {_COLUMNS} FROM fitted_model ORDER BY version DESC LIMIT 1"
+_LATEST = "SELECT version, fitted_at, parameters FROM fitted_model ORDER BY version DESC LIMIT 1"
 _GET = f"SELECT {_COLUMNS} FROM fitted_model WHERE version = $1"
 _LIST = f"SELECT {_COLUMNS} FROM fitted_model WHERE version < $1 ORDER BY version DESC LIMIT $2"
 _INSERT = f"INSERT INTO fitted_model ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
@@ -45,9 +48,15 @@ async def alone(db: Database) -> AsyncIterator[None]:
 
 
 async def served(tx: Tx) -> Served:
-    """The model that scores are computed with."""
-    found = await tx.fetchrow(_LATEST)
-    return _served(found) if found else PUBLISHED
+    """The model that scores are computed with. Models never change, so it is read whole only once."""
+    latest = await tx.fetchrow(_LATEST)
+    if latest is None:
+        return PUBLISHED
+    kept = _read.get(latest)
+    if kept is None:
+        _read.clear()
+        kept = _read[latest] = await get(tx, latest["version"])
+    return kept
 
 
 async def get(tx: Tx, version: int) -> Served:

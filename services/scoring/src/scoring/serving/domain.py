@@ -80,7 +80,9 @@ def score(
     found = figures([state], people, served, horizon_days / 7)
     because = contributions(people, served.model, horizon_days / 7)
     log_odds = float(because.log_odds[0])
-    in_band = float(churn(people, served.model, band_days / 7)[0])
+    in_band = float(
+        (found.churn if band_days == horizon_days else churn(people, served.model, band_days / 7))[0]
+    )
     reasons = [
         Reason(reason.code, reason.contribution, _evidence(reason.code, known), TEXTS[reason.code])
         for reason in because.of(0)

@@ -7,7 +7,9 @@ from scoring.serving import store
 from shared.db import Database
 from shared.web.sync import Sync, SyncToken
 
-LOOK_EVERY_SECONDS = 0.01
+FIRST_LOOK_SECONDS = 0.01
+LONGEST_LOOK_SECONDS = 0.1
+"""Looks become rarer the longer it takes: many who wait must not slow down what they wait for."""
 FOLLOWED = frozenset({"customer", "orders", "service_desk"})
 
 
@@ -18,6 +20,7 @@ async def wait_for(db: Database, sync: Sync) -> dict[str, str]:
     """
     wanted = [_followed(token) for token in sync.tokens if _service(token) in FOLLOWED]
     until = time.monotonic() + sync.wait
+    pause = FIRST_LOOK_SECONDS
     while wanted:
         async with db.read() as tx:  # given back while waiting
             reached = await store.progress(tx, [(f"patron.{t.service}", t.key) for t in wanted])
@@ -28,7 +31,8 @@ async def wait_for(db: Database, sync: Sync) -> dict[str, str]:
             return {
                 "Sync-Behind": ", ".join(f"{t.service}:{t.key}={seq}; wanted={t.seq}" for t, seq in behind)
             }
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(1.3 * pause, LONGEST_LOOK_SECONDS)
     return {}
 
 
