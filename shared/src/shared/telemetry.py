@@ -97,8 +97,10 @@ def start_logging(log_format: LogFormat = "json") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    for chatty in ("aiokafka", "httpx", "httpcore", "uvicorn"):
+    for chatty in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # With the broker away it writes tens of lines a second; what it raises, relay and consumer log themselves.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def _add_trace_id(

@@ -74,13 +74,14 @@ def order_rows(rows: list[Purchase], ends: date) -> Iterator[bytes]:
 
 
 def regulars(rows: list[Purchase], many: int) -> list[str]:
-    """Customers with a lively history, whose risk can move: five or more days, the last ones recent."""
+    """Customers with a lively history who have been silent for some weeks: their risk can go either way."""
     end = max(row.day for row in rows)
     days: dict[str, set[date]] = defaultdict(set)
     for row in rows:
         days[row.customer].add(row.day)
-    lively = [c for c, d in days.items() if len(d) >= 5 and end - max(d) <= timedelta(days=60)]
-    return sorted(lively, key=lambda c: (-len(days[c]), c))[4 : 4 + many]
+    silent = timedelta(days=45), timedelta(days=80)
+    lively = [c for c, d in days.items() if len(d) >= 5 and silent[0] <= end - max(d) <= silent[1]]
+    return sorted(lively, key=lambda c: (-len(days[c]), c))[:many]
 
 
 def _line(**fields: object) -> bytes:

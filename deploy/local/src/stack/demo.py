@@ -233,7 +233,7 @@ def _moved(then: float, now: float, form: str) -> str:
 
 
 def _strongest(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    told = [reason for reason in reasons if reason["code"] != "base"]
+    told = [reason for reason in reasons if reason["code"] != "base" and abs(reason["contribution"]) >= 0.005]
     return sorted(told, key=lambda reason: -abs(reason["contribution"]))[:3]
 
 
