@@ -98,7 +98,9 @@ async def answers(bootstrap: str) -> None:
 async def _format(tool: list[str], settings: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     try:
-        await run_once([*tool, "format", "-t", cluster, "-c", str(settings)])
+        await run_once(
+            [*tool, "format", f"--cluster-id={cluster}", "-c", str(settings)]
+        )  # it may begin with -
     except Failed as failure:
         raise Trouble(
             f"Kafka could not prepare its storage; make clean removes it. It said:\n{failure.output}"
