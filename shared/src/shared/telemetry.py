@@ -99,7 +99,7 @@ def start_logging(log_format: LogFormat = "json") -> None:
     root.setLevel(logging.INFO)
     for chatty in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # With the broker away it writes tens of lines a second; what it raises, relay and consumer log themselves.
+    # With the broker away it writes tens of lines a second; what it raises, relay and consumer log.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
