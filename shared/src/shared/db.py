@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: transactions that their caller opens and closes, statements compiled once."""
+"""PostgreSQL through asyncpg: transactions that their caller opens and closes, rows typed."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -8,10 +8,8 @@ from uuid import UUID
 
 import asyncpg
 import uuid_utils
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.orm import configure_mappers
 from sqlalchemy.orm.instrumentation import manager_of_class
-from sqlalchemy.sql import ClauseElement
 from sqlmodel import SQLModel
 
 Tx: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -93,14 +91,6 @@ class Database:
     def _acquire(self) -> Any:
         # A limit costs a task of its own, so there is one only where there may be a wait.
         return self._pool.acquire(timeout=None if self._pool.get_idle_size() else PATIENCE_SECONDS)
-
-
-def sql(statement: ClauseElement) -> str:
-    """Compile a SQLAlchemy Core statement, once at import, to text for asyncpg.
-
-    Bind parameters become $1, $2 … in the order in which they first appear.
-    """
-    return str(statement.compile(dialect=asyncpg_dialect(paramstyle="numeric_dollar")))  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped
 
 
 def row(table: type[Row], record: Mapping[str, Any] | asyncpg.Record) -> Row:

@@ -1,6 +1,5 @@
 """Out: events written in the business transaction, each with a gapless sequence for its topic and key."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -52,17 +51,15 @@ class Emitted(NamedTuple):
     event_id: UUID
 
 
-async def emit(
-    tx: Tx, *events: Event, at: datetime, caused_by: UUID | None = None, ids: Sequence[UUID] | None = None
-) -> list[Emitted]:
+async def emit(tx: Tx, *events: Event, at: datetime, caused_by: UUID | None = None) -> list[Emitted]:
     """Publish events with the transaction, in the order given; the last statement before its commit.
 
-    `at` is when it happened; `ids` the events' ids where they are needed beforehand. A rollback leaves
-    no gap in the sequence. Several keys are locked in sorted order, so that writers never deadlock.
+    `at` is when it happened. A rollback leaves no gap in the sequence. Several keys are locked in sorted
+    order, so that writers never deadlock.
     """
     if not events:
         return []
-    ids = ids or [new_id() for _ in events]
+    ids = [new_id() for _ in events]
     context = (
         at,
         current_trace_id(),
@@ -85,7 +82,7 @@ async def emit(
             _APPEND,
             [event.topic for event in events],
             [event.key for event in events],
-            list(ids),
+            ids,
             [event.wire_name for event in events],
             [encode(event) for event in events],
             *context,

@@ -9,7 +9,6 @@ from fastapi import Depends, Path, Query, Request
 from shared.bus import outbox, parking
 from shared.bus.inbox import Inbox
 from shared.bus.tables import ParkedEvent
-from shared.db import Tx
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db
 from shared.web.fields import Body, Name, View
@@ -147,15 +146,11 @@ async def edit_parked(
 ) -> ParkedList:
     """Apply something else in its place, then all that waits behind it."""
     async with db.tx() as tx:
-        left = await _edit(tx, inbox, parked_id, body, caller)
+        value = msgspec.json.encode(body.data)
+        left = await parking.edit(
+            tx, inbox, parked_id, headers=body.headers, value=value, actor=caller.id, reason=body.reason
+        )
     return _views(left)
-
-
-async def _edit(tx: Tx, inbox: Inbox, parked_id: int, body: EditParked, caller: Caller) -> list[ParkedEvent]:
-    value = msgspec.json.encode(body.data)
-    return await parking.edit(
-        tx, inbox, parked_id, headers=body.headers, value=value, actor=caller.id, reason=body.reason
-    )
 
 
 @router.post("/parked/{parked_id}/discard")

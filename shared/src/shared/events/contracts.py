@@ -84,7 +84,7 @@ def documents() -> dict[str, str]:
     return {path: json.dumps(content, indent=2) + "\n" for path, content in found.items()}
 
 
-def breaking(before: Any, now: Any, at: str = "") -> Iterator[str]:
+def breaking(before: Any, now: Any) -> Iterator[str]:
     """What a consumer of the old schema could stumble over in the new one."""
     old_defs, new_defs = before.get("$defs", {}), now.get("$defs", {})
     for name, old in old_defs.items():
