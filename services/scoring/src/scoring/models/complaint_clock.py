@@ -59,10 +59,12 @@ class Clock(NamedTuple):
     @classmethod
     def of(cls, schedules: Schedules, gamma: Gamma) -> "Clock":
         """The clock that γ makes of the schedules."""
+        if not schedules.customer.size:
+            return cls(schedules, schedules.customer, schedules.start, schedules.start, schedules.start)
         owner = np.repeat(np.arange(len(schedules.customer)), np.diff(schedules.first))
         end = np.append(schedules.start[1:], np.inf)[: len(owner)]
         end[schedules.first[1:] - 1] = np.inf
-        g = np.exp(schedules.z @ np.array(astuple(gamma)))
+        g = np.exp(schedules.z @ np.array([gamma.open, gamma.mishandled, gamma.recovered]))
         return cls(schedules, owner, end, g, running(schedules, g * (end - schedules.start)))
 
 

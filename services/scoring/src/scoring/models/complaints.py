@@ -65,7 +65,7 @@ class Schedules:
     @classmethod
     def none(cls) -> "Schedules":
         """Nobody complained."""
-        return cls.of({})
+        return _NONE
 
     @classmethod
     def of(cls, complaints: Mapping[int, Sequence[Complaint]]) -> "Schedules":
@@ -139,3 +139,6 @@ def _pieces(spells: _Spells) -> Schedules:
     z = np.zeros((int(new.sum()), len(PHASES)))
     np.maximum.at(z, (covered, np.repeat(spells.phase, lasts)), np.repeat(spells.severity, lasts))
     return Schedules(customer.astype(np.int64), first.astype(np.int64), time[new], z)
+
+
+_NONE = Schedules.of({})

@@ -8,13 +8,22 @@ in the end is the remainder `base`, the risk of an average customer of this age 
 they add up to logit(churn).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from .arrays import Floats
 from .complaints import MISHANDLED, OPEN, RECOVERED
-from .score import Customers, Model, log_odds_churn
+from .score import Customers, Model, Odds, odds
+
+COMPLAINTS: Mapping[str, int] = {
+    "complaint_open": OPEN,
+    "complaint_mishandled": MISHANDLED,
+    "complaint_recovered": RECOVERED,
+}
+"""Reasons that are phases of complaints."""
 
 TEXTS: Mapping[str, str] = {
     "complaint_open": "A complaint that is or was open",
@@ -48,42 +57,26 @@ class Contributions:
         return [*told, Reason("base", float(self.factors["base"][row]))]
 
 
-def contributions(customers: Customers, model: Model, horizon: float) -> Contributions:
-    """What adds up to logit(churn within `horizon`) of each customer."""
-    whole = left = log_odds_churn(customers, model, horizon)
+def contributions(
+    customers: Customers, model: Model, horizon: float, known: Odds | None = None
+) -> Contributions:
+    """What adds up to logit(churn within `horizon`) of each customer; `known` are their odds, if at hand."""
+    found = odds(customers, model, horizon) if known is None else known
+    whole = left = found.log_odds_churn
     factors: dict[str, Floats] = {}
-    for code, neutralise in _NEUTRALISED.items():
-        neutral, before = neutralise(customers, model), left
-        if neutral is not customers:
-            left = log_odds_churn(neutral, model, horizon)
-        customers = neutral
-        factors[code] = before - left
-    factors["base"] = left
-    return Contributions(whole, factors)
+    for code, phase in COMPLAINTS.items():
+        factors[code] = np.zeros_like(whole)
+        if customers.schedules.z[:, phase].any():
+            customers = replace(customers, schedules=customers.schedules.without(phase))
+            found = odds(customers, model, horizon)
+            factors[code], left = left - found.log_odds_churn, found.log_odds_churn
+    heard_from_now = found._replace(dead=np.full_like(whole, -np.inf))
+    factors["silence"], left = left - heard_from_now.log_odds_churn, heard_from_now.log_odds_churn
+    average = replace(customers, t_x=customers.T, x=_average_purchases(customers, model))
+    base = odds(average, model, horizon).log_odds_churn
+    return Contributions(whole, {**factors, "rhythm": left - base, "base": base})
 
 
-def _without(phase: int) -> Callable[[Customers, Model], Customers]:
-    def neutralise(customers: Customers, model: Model) -> Customers:
-        if not customers.schedules.z[:, phase].any():
-            return customers
-        return replace(customers, schedules=customers.schedules.without(phase))
-
-    return neutralise
-
-
-def _heard_from_now(customers: Customers, model: Model) -> Customers:
-    return replace(customers, t_x=customers.T)
-
-
-def _average_rate(customers: Customers, model: Model) -> Customers:
+def _average_purchases(customers: Customers, model: Model) -> Floats:
     """x such that (r+x)/(α+T) is r/α, expected per week of a customer before anything is known."""
-    return replace(customers, x=model.purchase.r * customers.T / model.purchase.alpha)
-
-
-_NEUTRALISED: Mapping[str, Callable[[Customers, Model], Customers]] = {
-    "complaint_open": _without(OPEN),
-    "complaint_mishandled": _without(MISHANDLED),
-    "complaint_recovered": _without(RECOVERED),
-    "silence": _heard_from_now,
-    "rhythm": _average_rate,
-}
+    return np.asarray(model.purchase.r * customers.T / model.purchase.alpha)

@@ -1,9 +1,11 @@
 """One call that scores one customer or a million."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from . import complaint_clock, gamma_gamma, pareto_nbd
 from .arrays import Floats, Ints, floats
@@ -62,38 +64,56 @@ class Scores:
     clv: Floats
 
 
-def score(customers: Customers, model: Model, horizon: float) -> Scores:
-    """P(alive), churn within `horizon` weeks, purchases expected within them, and lifetime value."""
-    x, t_x, T, params = customers.x, customers.t_x, customers.T, model.purchase
+class Odds(NamedTuple):
+    """What churn is made of: ln I, the log-odds of being dead, and P₀, the chance that a living one is silent."""
+
+    dead: Floats
+    silent: Floats
+
+    @property
+    def churn(self) -> Floats:
+        """1 − P(alive)·(1 − P₀)."""
+        return np.asarray(1 - special.expit(-self.dead) * (1 - self.silent))
+
+    @property
+    def log_odds_churn(self) -> Floats:
+        """logit(churn) = ln (I + P₀)/(1 − P₀), precise where churn is next to 0 or 1; within ±700."""
+        with np.errstate(divide="ignore"):
+            found: Floats = np.logaddexp(self.dead, np.log(self.silent)) - np.log1p(-self.silent)
+        return np.clip(found, -700.0, 700.0)
+
+
+def odds(customers: Customers, model: Model, horizon: float) -> Odds:
+    """What churn within `horizon` weeks is made of."""
     clock = Clock.of(customers.schedules, model.gamma)
-    alive = complaint_clock.p_alive(params, clock, x, t_x, T)
-    silent = complaint_clock.p_no_purchase(params, clock, x, T, horizon)
+    params, x, T = model.purchase, customers.x, customers.T
+    return Odds(
+        complaint_clock.log_odds_dead(params, clock, x, customers.t_x, T),
+        complaint_clock.p_no_purchase(params, clock, x, T, horizon),
+    )
+
+
+def score(customers: Customers, model: Model, horizon: float, known: Odds | None = None) -> Scores:
+    """P(alive), churn within `horizon` weeks, purchases expected within them, and lifetime value.
+
+    `known` are the customers' odds, where the caller has them already.
+    """
+    x, T, params = customers.x, customers.T, model.purchase
+    found = odds(customers, model, horizon) if known is None else known
+    clock = Clock.of(customers.schedules, model.gamma)
+    alive = special.expit(-found.dead)
     rate = (params.r + x) / (params.alpha + T) * alive
     ahead = complaint_clock.weeks_alive(params, clock, T, np.array([horizon]), np.ones(1))
     discounted = complaint_clock.weeks_alive(params, clock, T, *model.terms.schedule())
     amount = gamma_gamma.expected_amount(model.spend, x, customers.mean_amount)
-    return Scores(
-        alive, 1 - alive * (1 - silent), rate * ahead, model.terms.margin * amount * rate * discounted
-    )
+    return Scores(alive, found.churn, rate * ahead, model.terms.margin * amount * rate * discounted)
 
 
 def churn(customers: Customers, model: Model, horizon: float) -> Floats:
     """Only the probability that nothing is bought within `horizon` weeks."""
-    clock = Clock.of(customers.schedules, model.gamma)
-    return complaint_clock.churn(model.purchase, clock, customers.x, customers.t_x, customers.T, horizon)
+    return odds(customers, model, horizon).churn
 
 
 def log_odds_churn(customers: Customers, model: Model, horizon: float) -> Floats:
-    """logit(churn) = ln (I + P₀)/(1 − P₀), precise where churn is next to 0 or 1."""
-    clock = Clock.of(customers.schedules, model.gamma)
-    params, x = model.purchase, customers.x
-    dead = complaint_clock.log_odds_dead(params, clock, x, customers.t_x, customers.T)
-    silent = complaint_clock.p_no_purchase(params, clock, x, customers.T, horizon)
-    return log_odds(dead, silent)
-
-
-def log_odds(dead: Floats, silent: Floats) -> Floats:
-    """ln (I + P₀)/(1 − P₀) from ln I and P₀, within ±700."""
-    with np.errstate(divide="ignore"):
-        odds: Floats = np.logaddexp(dead, np.log(silent)) - np.log1p(-silent)
-    return np.clip(odds, -700.0, 700.0)
+    """Its log-odds."""
+    return odds(customers, model, horizon).log_odds_churn

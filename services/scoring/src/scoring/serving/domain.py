@@ -11,10 +11,9 @@ from scoring.bands.domain import band_of
 from scoring.care.domain import Served
 from scoring.facts.domain import State
 from scoring.facts.reading import micros
-from scoring.models.complaints import MISHANDLED, OPEN, RECOVERED
 from scoring.models.loyalty import Loyalty
-from scoring.models.reasons import TEXTS, contributions
-from scoring.models.score import churn
+from scoring.models.reasons import COMPLAINTS, TEXTS, contributions
+from scoring.models.score import churn, odds
 from scoring.serving.figures import customers_of, figures
 from shared.events.scoring import Band
 
@@ -77,8 +76,10 @@ def score(
             Reason(NO_PURCHASE_YET, 0.0, (), "Nothing has been bought yet, so nothing can be foretold")
         ]
     people = customers_of([state], micros(now))
-    found = figures([state], people, served, horizon_days / 7)
-    because = contributions(people, served.model, horizon_days / 7)
+    weeks = horizon_days / 7
+    known_odds = odds(people, served.model, weeks)
+    found = figures([state], people, served, weeks, known_odds)
+    because = contributions(people, served.model, weeks, known_odds)
     log_odds = float(because.log_odds[0])
     in_band = float(
         (found.churn if band_days == horizon_days else churn(people, served.model, band_days / 7))[0]
@@ -99,10 +100,7 @@ def score(
     return scored, reasons
 
 
-_PHASES = {"complaint_open": OPEN, "complaint_mishandled": MISHANDLED, "complaint_recovered": RECOVERED}
-
-
 def _evidence(code: str, known: Known) -> tuple[UUID, ...]:
-    if code in _PHASES:
-        return tuple(c.event_id for c in known.complaints if _PHASES[code] in c.phases)
+    if code in COMPLAINTS:
+        return tuple(c.event_id for c in known.complaints if COMPLAINTS[code] in c.phases)
     return {"silence": tuple(known.purchases[:1]), "rhythm": tuple(known.purchases)}.get(code, ())

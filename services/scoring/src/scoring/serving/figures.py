@@ -13,7 +13,7 @@ from scoring.models.arrays import Floats
 from scoring.models.complaints import PHASES, Schedules
 from scoring.models.complaints import SEVERITIES as WEIGHTS
 from scoring.models.loyalty import Evidence, Loyalty
-from scoring.models.score import Customers, score
+from scoring.models.score import Customers, Odds, score
 
 _WEIGHT = [0.0, *(WEIGHTS[name] for name in SEVERITIES[1:])]
 _MOST_VALUE = 2.0**62
@@ -30,9 +30,15 @@ class Figures:
     loyalty: list[Loyalty]
 
 
-def figures(states: Sequence[State], customers: Customers, served: Served, horizon_weeks: float) -> Figures:
+def figures(
+    states: Sequence[State],
+    customers: Customers,
+    served: Served,
+    horizon_weeks: float,
+    known: Odds | None = None,
+) -> Figures:
     """What the model says of these customers; `customers` as `customers_of` makes them of the states."""
-    found = score(customers, served.model, horizon_weeks)
+    found = score(customers, served.model, horizon_weeks, known)
     rates = loyalty_index.repeat_rate(
         served.model.purchase, customers.x, customers.T, np.asarray(served.rate_quantiles)
     )
