@@ -1,0 +1,218 @@
+"""CSV read in chunks of columns, with every problem named by file, line, column, value and rule."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import accumulate, islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.models.arrays import Bools, Floats
+
+Instants = NDArray[np.datetime64]
+
+_ROWS = 4_000  # few enough that the garbage collector leaves them alone
+_LINE_ENDS = re.compile("\r\n|\r|\n")
+_EPOCH = datetime(1970, 1, 1).toordinal() * 86400
+_NOT_A_TIME = int(np.iinfo(np.int64).min)
+_SHOWN = 20
+_LONGEST = 60  # characters of a value that a message repeats
+
+
+class BadFile(Exception):
+    """A file breaks its rules; the message has a line for each of the first 20 problems."""
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with a file so far."""
+
+    path: Path
+    shown: list[str] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, line: int, column: str | None, rule: str, value: str | None = None) -> None:
+        """One more; `column` and `value` None where it is about the whole line."""
+        if len(self.shown) >= _SHOWN:
+            self.more += 1
+            return
+        where = f"{self.path}, line {line}" + (f", column {column}" if column else "")
+        said = "" if value is None else f"{_quoted(value)}: "
+        self.shown.append(f"{where}: {said}{rule}")
+
+    def raise_any(self) -> None:
+        """BadFile if there are any."""
+        if self.shown:
+            rest = [f"and {self.more} more"] if self.more else []
+            raise BadFile("\n".join(self.shown + rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a file by column, and the lines they stand on; columns the file lacks are absent."""
+
+    lines: Sequence[int]
+    columns: dict[str, Sequence[str]]
+    problems: Problems
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.columns
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def text(self, column: str, rule: str = "may not be empty") -> list[str]:
+        """Text without the spaces around it, which is never empty."""
+        values = [value.strip() for value in self.columns[column]]
+        if not all(values):
+            self.check(column, np.array([not value for value in values]), rule)
+        return values
+
+    def choices(self, column: str, known: Sequence[str], *, empty: bool = False) -> list[str]:
+        """One of the known words; '' too where `empty`."""
+        values = [value.strip() for value in self.columns[column]]
+        allowed = {*known, ""} if empty else set(known)
+        if not allowed.issuperset(values):
+            unknown = np.array([value not in allowed for value in values])
+            self.check(column, unknown, f"is none of {', '.join(known)}" + (" or empty" if empty else ""))
+        return values
+
+    def numbers(self, column: str, low: float, high: float, *, empty: bool = False) -> Floats:
+        """Finite numbers between two bounds; NaN where one is wrong, or empty and `empty` allows that."""
+        given = self.columns[column]
+        try:
+            values = np.array(given, dtype=np.float64)
+            if "_" in "".join(given):  # Python would read 1_000
+                values = np.array([_number(value) for value in given])
+        except ValueError:
+            values = np.array([_number(value) for value in given])
+        wrong = ~((values >= low) & (values <= high))
+        if empty and wrong.any():
+            wrong &= np.array([bool(value.strip()) for value in given])
+        self.check(column, wrong, f"is not a number from {low:g} to {high:,g}")
+        return np.where(wrong, np.nan, values)
+
+    def instants(self, column: str, *, empty: bool = False) -> Instants:
+        """ISO dates, with or without a time, in UTC where they name an offset; NaT where wrong or empty."""
+        given = self.columns[column]
+        distinct = {value: _seconds(value) for value in set(given)}
+        seconds = np.array([distinct[value] for value in given], dtype=np.int64)
+        values = seconds.view("datetime64[s]")
+        wrong = np.isnat(values)
+        if empty and wrong.any():
+            wrong &= np.array([bool(value.strip()) for value in given])
+        self.check(column, wrong, "is not a date like 1997-09-30 or 1997-09-30T12:00:00Z")
+        return values
+
+    def check(self, column: str, wrong: Bools, rule: str) -> None:
+        """Tell of the rows that are wrong by this rule, with their values in the column."""
+        for row in np.flatnonzero(wrong).tolist():
+            self.problems.add(self.lines[row], column, rule, self.columns[column][row])
+
+
+def instant(text: str) -> datetime | None:
+    """An ISO date or instant, in UTC where it names an offset; None where it is none."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+
+
+def chunks(problems: Problems, needed: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Chunk]:
+    """The rows of the CSV file that `problems` is about, which names its columns in the first line.
+
+    Columns may stand in any order. What breaks a rule is added to the problems, and a row that has too few or
+    too many fields is left out. In the end BadFile if there were any; at once where the header is wrong.
+    """
+    with problems.path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            columns = _header(problems, next(reader, None), needed, optional)
+            line = reader.line_num + 1
+            while rows := list(islice(reader, _ROWS)):
+                lines: Sequence[int] = range(line, line + len(rows))
+                if reader.line_num >= line + len(rows):  # a quoted field may go over several lines
+                    lines = list(accumulate((_height(row) for row in rows[:-1]), initial=line))
+                line = reader.line_num + 1
+                if {len(row) for row in rows} != {len(columns)}:
+                    rows, lines = _complete(problems, columns, rows, lines)
+                if rows:
+                    yield Chunk(lines, dict(zip(columns, zip(*rows, strict=True), strict=True)), problems)
+        except csv.Error as error:
+            problems.add(reader.line_num, None, f"is not CSV: {error}")
+        except UnicodeDecodeError:
+            problems.add(_undecodable(problems.path), None, "is not UTF-8")
+    problems.raise_any()
+
+
+def _height(row: list[str]) -> int:
+    """How many lines of the file a row takes."""
+    return 1 + sum(len(_LINE_ENDS.findall(value)) for value in row)
+
+
+def _complete(
+    problems: Problems, columns: list[str], rows: list[list[str]], lines: Sequence[int]
+) -> tuple[list[list[str]], list[int]]:
+    """The rows that have all fields; empty lines are passed over, others are problems."""
+    for row, line in zip(rows, lines, strict=True):
+        if row and len(row) != len(columns):
+            problems.add(line, None, f"has {len(row)} fields, the first line {len(columns)}")
+    whole = [place for place, row in enumerate(rows) if len(row) == len(columns)]
+    return [rows[place] for place in whole], [lines[place] for place in whole]
+
+
+def _header(
+    problems: Problems, names: list[str] | None, needed: Sequence[str], optional: Sequence[str]
+) -> list[str]:
+    wanted = ", ".join([*needed, *(f"{name} (optional)" for name in optional)])
+    if names is None:
+        problems.add(1, None, f"the file is empty; its first line has to name the columns {wanted}")
+    names = [name.strip() for name in names or []]
+    if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
+        problems.add(1, None, f"columns are separated by commas: {wanted}", names[0])
+        problems.raise_any()
+    for place, name in enumerate(names):
+        if name not in needed and name not in optional:
+            problems.add(1, None, f"is not a column of this file, which has {wanted}", name)
+        elif name in names[:place]:
+            problems.add(1, name, "is there twice")
+    for name in needed:
+        if names and name not in names:
+            problems.add(1, name, "is missing")
+    problems.raise_any()
+    return names
+
+
+def _undecodable(path: Path) -> int:
+    """The first line that is not UTF-8."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
+
+
+def _seconds(text: str) -> int:
+    at = instant(text)
+    if at is None:
+        return _NOT_A_TIME
+    return at.toordinal() * 86400 + at.hour * 3600 + at.minute * 60 + at.second - _EPOCH
+
+
+def _number(text: str) -> float:
+    try:
+        return np.nan if "_" in text else float(text)
+    except ValueError:
+        return np.nan
+
+
+def _quoted(value: str) -> str:
+    cut = value if len(value) <= _LONGEST else value[:_LONGEST] + "…"
+    return f'"{cut}"' if cut.isprintable() else repr(cut)
