@@ -66,11 +66,17 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def tx(self) -> AsyncIterator[Tx]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
+    async def tx(self, *, wait_for_disk: bool = True) -> AsyncIterator[Tx]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Without `wait_for_disk` a crash of the server may take back the last half second of such commits,
+        whole and in order: for work that is then done again. `emit` makes any transaction wait.
+        """
         async with self._acquire() as connection:
             try:
                 async with connection.transaction():
+                    if not wait_for_disk:
+                        await connection.execute("SET LOCAL synchronous_commit = off")
                     yield connection
             except (*_BROKEN, OSError, TimeoutError) as problem:
                 try:

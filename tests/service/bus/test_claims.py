@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.bus.closing import close_within
-from shared.bus.consumer import Consumer, incoming
+from shared.bus.consumer import Consumer
 from shared.bus.inbox import Delivery
 from shared.bus.relay import Relay
 from shared.bus.retry import Backoff, is_transient
@@ -29,8 +29,8 @@ class Forgetful(Database):
         self.forgets = False
 
     @asynccontextmanager
-    async def tx(self) -> AsyncIterator[Tx]:
-        async with super().tx() as tx:
+    async def tx(self, *, wait_for_disk: bool = True) -> AsyncIterator[Tx]:
+        async with super().tx(wait_for_disk=wait_for_disk) as tx:
             yield tx
         if self.forgets:
             self.forgets = False
@@ -72,12 +72,11 @@ async def test_what_was_read_under_an_earlier_claim_is_dropped(
         async def lose_and_regain(_backoff: Backoff) -> None:
             """While it waits to try again, another has the partition, takes in more, and gives it back."""
             await other.claim(kafka, partitions)
-            incomings = {p: [other.inbox.read(incoming(r)) for r in records] for p, records in found.items()}
-            await other._take_in(incomings, found, other._claims)
+            await other._take_in(await other.decoded(found))
             await slow.claim(kafka, partitions)
 
         monkeypatch.setattr(Backoff, "wait", lose_and_regain)
-        await slow._take_in_until_it_works(kafka, {p: r[:2] for p, r in found.items()})
+        await slow._take_in_until_it_works(await slow.decoded({p: r[:2] for p, r in found.items()}))
     assert await ledger(db, "a") == [(n, n) for n in range(1, 6)]
     assert await count(db, "consumer_offset WHERE next_offset = 5") == 1
 
@@ -87,7 +86,7 @@ async def test_partitions_revoked_while_they_were_taken_in_are_no_trouble(db: Da
     async with reading(lab) as kafka:
         partition = TopicPartition(Counted.topic, 0)
         kafka.assign([partition])
-        await consumer._tell_kafka(kafka, {partition: []})
+        await consumer._tell_kafka(kafka)
 
 
 def test_a_connection_used_after_the_server_ended_it_is_worth_another_try() -> None:
@@ -112,9 +111,10 @@ async def test_a_partition_lost_while_its_records_were_taken_in_is_no_trouble(db
         before.assign({kept, lost})
         await consumer.claim(before, {kept, lost})
         after.assign({kept})
-        await consumer._tell_kafka(after, dict.fromkeys((kept, lost)))
+        await consumer._tell_kafka(after)
         consumer.let_go({lost})
-        await consumer._tell_kafka(after, {lost: []})
+        consumer._told_at, consumer._told = 0.0, {}
+        await consumer._tell_kafka(after)
         consumer._measure_lag(after)
 
 

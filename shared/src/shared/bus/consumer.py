@@ -1,10 +1,10 @@
 """In: records from Kafka, taken in together with their offset, so that nothing counts twice or never."""
 
 import asyncio
+import time
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import structlog
@@ -21,6 +21,9 @@ from shared.db import Database, Tx
 log = structlog.get_logger()
 
 BATCH = 1000
+AT_A_STRETCH = 100
+"""So many records are decoded before the transaction of the batch before gets its turn again."""
+TELL_KAFKA_EVERY_SECONDS = 1.0
 
 _lag = Gauge("patron_consumer_lag", "Records behind the end of the log", ["topic", "partition"])
 _stopped = Gauge("patron_consumer_stopped", "1 when a changed log stopped the consumer: see the log")
@@ -65,6 +68,21 @@ class _Claim:
     """Fingerprint of the record before `next_offset`, until it was compared with the log's."""
 
 
+@dataclass(slots=True)
+class Batch:
+    """Read at one time: per partition the claim it was read under, the last record, and all of them."""
+
+    claims: dict[TopicPartition, _Claim] = field(default_factory=dict)
+    last: dict[TopicPartition, ConsumerRecord] = field(default_factory=dict)
+    incomings: dict[TopicPartition, list[Incoming]] = field(default_factory=dict)
+
+    def only(self, partitions: Collection[TopicPartition]) -> "Batch":
+        """The part of it that concerns these partitions."""
+        return Batch(
+            *({p: of[p] for p in partitions} for of in (self.claims, self.last, self.incomings))  # type: ignore[arg-type]
+        )
+
+
 class Consumer:
     """Consumes for one service: every topic that its handlers name, in one consumer group."""
 
@@ -75,6 +93,8 @@ class Consumer:
         self.inbox = Inbox(handlers)
         self.owner = str(uuid4())
         self._claims: dict[TopicPartition, _Claim] = {}
+        self._told: dict[TopicPartition, int] = {}
+        self._told_at = 0.0
 
     async def run(self) -> None:
         """Consume until cancelled. Trouble passes by waiting; a changed log stops it with an alert."""
@@ -109,27 +129,52 @@ class Consumer:
         )
         assignment = _Assignment(self, kafka)
         kafka.subscribe(self.inbox.topics, listener=assignment)
+        ahead: asyncio.Task[Batch] | None = None
         try:
             await kafka.start()
+            ahead = asyncio.create_task(self._read(kafka, assignment))
             while True:
-                try:
-                    found = await kafka.getmany(timeout_ms=200, max_records=BATCH)
-                except (NoOffsetForPartitionError, OffsetOutOfRangeError) as problem:
-                    # Until a partition is claimed aiokafka reads from what we told Kafka, which may be long
-                    # gone; the position comes from our table.
-                    if isinstance(problem, OffsetOutOfRangeError) and self._claims.keys() & problem.args[0]:
-                        raise LogChangedError(repr(problem)) from problem
-                    found = {}
-                    await asyncio.sleep(0.05)
-                if assignment.log_changed is not None:
-                    raise assignment.log_changed
-                self._measure_lag(kafka)
-                records = {p: r for p, r in found.items() if p in self._claims and r}
-                if records:
-                    await self._take_in_until_it_works(kafka, records)
+                batch = await ahead
+                # The next batch is read and decoded while PostgreSQL works on this one.
+                ahead = asyncio.create_task(self._read(kafka, assignment))
+                if batch.incomings:
+                    await self._take_in_until_it_works(batch)
                     backoff.reset()
+                await self._tell_kafka(kafka)
         finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
             await close_within(5, kafka.stop(), "consumer")
+
+    async def _read(self, kafka: AIOKafkaConsumer, assignment: "_Assignment") -> Batch:
+        """What Kafka has next of the partitions we have claimed; empty when nothing comes within 200 ms."""
+        try:
+            found = await kafka.getmany(timeout_ms=200, max_records=BATCH)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError) as problem:
+            # Until a partition is claimed aiokafka reads from what we told Kafka, which may be long
+            # gone; the position comes from our table.
+            if isinstance(problem, OffsetOutOfRangeError) and self._claims.keys() & problem.args[0]:
+                raise LogChangedError(repr(problem)) from problem
+            found = {}
+            await asyncio.sleep(0.05)
+        if assignment.log_changed is not None:
+            raise assignment.log_changed
+        self._measure_lag(kafka)
+        return await self.decoded({p: r for p, r in found.items() if p in self._claims and r})
+
+    async def decoded(self, found: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> Batch:
+        """The records from our positions on, read as far as they can be."""
+        batch = Batch({p: self._claims[p] for p in found})
+        new = {p: self._new(p, records) for p, records in found.items()}
+        for partition, records in new.items():
+            incomings: list[Incoming] = []
+            for start in range(0, len(records), AT_A_STRETCH):
+                incomings += [self.inbox.read(incoming(r)) for r in records[start : start + AT_A_STRETCH]]
+                await asyncio.sleep(0)  # a turn for the transaction that runs meanwhile
+            if incomings:
+                batch.incomings[partition], batch.last[partition] = incomings, records[-1]
+        return batch
 
     async def claim(self, kafka: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
         """Take partitions over: raise their epoch, so that the owner before is fenced; seek to the truth."""
@@ -162,20 +207,15 @@ class Consumer:
             self._claims.pop(partition, None)
             _lag.remove(partition.topic, partition.partition)  # or it would say for ever what it says now
 
-    async def _take_in_until_it_works(
-        self, kafka: AIOKafkaConsumer, found: Mapping[TopicPartition, Sequence[ConsumerRecord]]
-    ) -> None:
-        claims = {p: self._claims[p] for p in found}
-        records = {p: self._new(p, r) for p, r in found.items()}
-        incomings = {p: [self.inbox.read(incoming(r)) for r in new] for p, new in records.items() if new}
+    async def _take_in_until_it_works(self, batch: Batch) -> None:
         backoff = Backoff()
         # Records belong to the claim they were read under: a partition that left and came back is read again.
-        while incomings := {p: i for p, i in incomings.items() if self._claims.get(p) is claims[p]}:
+        while ours := [p for p in batch.incomings if self._claims.get(p) is batch.claims[p]]:
             try:
-                await self._take_in(incomings, records, claims)
+                await self._take_in(batch.only(ours))
             except FencedError as fenced:
                 log.warning("fenced", partitions=str(fenced))
-                if any(self._claims.get(p) is claims[p] for p in fenced.partitions):
+                if any(self._claims.get(p) is batch.claims[p] for p in fenced.partitions):
                     # We slept, or our own commit went through and its answer was lost: join anew.
                     raise
             except Exception as problem:
@@ -184,7 +224,6 @@ class Consumer:
                 log.warning("consumer waits", problem=repr(problem))
                 await backoff.wait()
             else:
-                await self._tell_kafka(kafka, incomings)
                 return
 
     def _new(self, partition: TopicPartition, found: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
@@ -200,18 +239,14 @@ class Consumer:
             claim.remembered = None
         return [record for record in found if record.offset >= claim.next_offset]
 
-    async def _take_in(
-        self,
-        incomings: Mapping[TopicPartition, Sequence[Incoming]],
-        records: Mapping[TopicPartition, Sequence[ConsumerRecord]],
-        claims: Mapping[TopicPartition, _Claim],
-    ) -> None:
+    async def _take_in(self, batch: Batch) -> None:
         """One transaction: the offsets move if they are still ours, and what they stand for is applied."""
-        async with self._db.tx() as tx:
-            await self.compare_and_set(tx, {p: records[p][-1] for p in incomings}, claims)
-            await self.inbox.take_in(tx, [i for p in sorted(incomings) for i in incomings[p]])
-        for partition in incomings:
-            claims[partition].next_offset = records[partition][-1].offset + 1
+        # Not waiting for the disk: what a crash of PostgreSQL takes back, it takes back with its offsets.
+        async with self._db.tx(wait_for_disk=False) as tx:
+            await self.compare_and_set(tx, batch.last, batch.claims)
+            await self.inbox.take_in(tx, [i for p in sorted(batch.incomings) for i in batch.incomings[p]])
+        for partition, last in batch.last.items():
+            batch.claims[partition].next_offset = last.offset + 1
 
     async def compare_and_set(
         self,
@@ -235,14 +270,19 @@ class Consumer:
         if len(ours) < len(partitions):
             raise FencedError(set(partitions) - ours)
 
-    async def _tell_kafka(self, kafka: AIOKafkaConsumer, incomings: Mapping[TopicPartition, Any]) -> None:
-        """Best effort, for the lag tools: the truth is in the database."""
-        ours = {p: self._claims[p].next_offset for p in incomings if p in self._claims}
-        if not ours:  # all were revoked since
+    async def _tell_kafka(self, kafka: AIOKafkaConsumer) -> None:
+        """Best effort, once a second, for the lag tools: the truth is in the database."""
+        now = time.monotonic()
+        if now - self._told_at < TELL_KAFKA_EVERY_SECONDS:
             return
+        reached = {p: claim.next_offset for p, claim in self._claims.items()}
+        news = {p: offset for p, offset in reached.items() if self._told.get(p) != offset}
+        if not news:
+            return
+        self._told_at, self._told = now, reached
         try:
             async with asyncio.timeout(5):  # aiokafka would try until the group's coordinator is back
-                await kafka.commit(ours)
+                await kafka.commit(news)
         except (KafkaError, OSError, TimeoutError) as problem:
             log.info("offsets not told to Kafka", problem=str(problem))
 
@@ -288,7 +328,12 @@ def fingerprint(record: ConsumerRecord) -> str:
 
 def incoming(record: ConsumerRecord) -> Incoming:
     """The record as the inbox takes it; bytes that are no text are kept raw where it matters."""
-    found = {storable(name): _text(value) for name, value in record.headers}
+    try:
+        found = {name: value.decode() for name, value in record.headers}
+    except (UnicodeDecodeError, AttributeError):  # no text, or null
+        found = {name: _text(value) for name, value in record.headers}
+    if "\0" in "".join(found) or "\0" in "".join(found.values()):
+        found = {storable(name): storable(value) for name, value in found.items()}
     return Incoming(record.topic, found, record.value, record.key, record.partition, record.offset)
 
 

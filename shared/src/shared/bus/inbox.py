@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -29,8 +28,7 @@ _taken = Counter("patron_events_consumed", "Events taken in by this process", ["
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery(Generic[E_co]):
+class Delivery(msgspec.Struct, Generic[E_co], frozen=True):
     """An event as it reaches its handler: in order for its key, and once."""
 
     event: E_co
@@ -49,8 +47,7 @@ Handlers = Mapping[type[Event], Handler]
 """Which function consumes which event: the one place to read what a service listens to."""
 
 
-@dataclass(slots=True)
-class Incoming:
+class Incoming(msgspec.Struct):
     """A record as it came, and what could be read of it. `problem` says why it can never be applied."""
 
     topic: str
@@ -70,21 +67,32 @@ class Incoming:
         return self.topic, self.key or ""
 
 
-@dataclass(slots=True)
-class _Progress:
-    """A key's place in its stream while a batch is taken in; `failed_at` when a handler gave up on it."""
+class Envelope(msgspec.Struct):
+    """The headers that every event has."""
+
+    ce_partitionkey: Annotated[str, msgspec.Meta(max_length=LONGEST_KEY)]
+    ce_sequence: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    ce_type: str
+    ce_id: UUID
+    ce_time: Annotated[datetime, msgspec.Meta(tz=True)]
+    ce_traceparent: str | None = None
+
+
+class _Progress(msgspec.Struct):
+    """A key's place in its stream while a batch is taken in."""
 
     last_seq: int = 0
     parked: bool = False
     held: bool = False
-    failed_at: int | None = None
+    before: tuple[int, bool, bool] = (0, False, False)
 
-    def waits(self, seq: int) -> bool:
-        """Whether an event comes after one that failed just now."""
-        return self.failed_at is not None and seq > self.failed_at
+    @property
+    def now(self) -> tuple[int, bool, bool]:
+        return self.last_seq, self.parked, self.held
 
 
-_Streams = dict[tuple[str, str], _Progress]
+_Stream = tuple[str, str]
+_Streams = dict[_Stream, _Progress]
 
 
 def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
@@ -92,33 +100,21 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
 
     Events that nobody here wants are not decoded: they only move their key's sequence on.
     """
-    found = incoming.headers
     try:
-        key = found["ce_partitionkey"]
-        if len(key) > LONGEST_KEY:
-            raise ValueError(f"ce_partitionkey has {len(key)} characters; the limit is {LONGEST_KEY}")
-        incoming.key = key
-        seq = int(found["ce_sequence"])
-        name, event_id = found["ce_type"], UUID(found["ce_id"])
-        at = datetime.fromisoformat(found["ce_time"])
-        if not 1 <= seq < 2**63:
-            raise ValueError(f"ce_sequence is {seq}; the first is 1, the last 2^63 - 1")
-        if at.tzinfo is None:
-            raise ValueError(f"ce_time {found['ce_time']!r} has no time zone")
-        incoming.seq = seq
-    except KeyError as missing:
-        incoming.problem = f"not an event: the header {missing.args[0]} is missing"
-        return incoming
-    except ValueError as problem:
+        found = msgspec.convert(incoming.headers, Envelope, strict=False)
+    except msgspec.ValidationError as problem:
         incoming.problem = f"not an event: {problem}"
+        key = incoming.headers.get("ce_partitionkey")
+        incoming.key = key if key and len(key) <= LONGEST_KEY else None
         return incoming
+    incoming.key, incoming.seq, name = found.ce_partitionkey, found.ce_sequence, found.ce_type
     if name not in wanted:
         if name not in EVENTS:
             incoming.problem = _unknown(name)
         return incoming
     try:
         event = decode(name, incoming.value or b"")
-        if event.key != incoming.key or event.topic != incoming.topic:
+        if event.key != found.ce_partitionkey or event.topic != incoming.topic:
             raise ValueError(
                 f"it is about {event.key} on {event.topic},"
                 f" its envelope says {incoming.key} on {incoming.topic}"
@@ -127,8 +123,9 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
         incoming.problem = f"{name}: {problem}"
         return incoming
     incoming.delivery = Delivery(
-        event, incoming.topic, incoming.key, seq, event_id, at, found.get("ce_traceparent")
-    )
+        event, incoming.topic, found.ce_partitionkey, found.ce_sequence, found.ce_id, found.ce_time,
+        found.ce_traceparent,
+    )  # fmt: skip
     return incoming
 
 
@@ -151,14 +148,13 @@ def is_next(seq: int, last_seq: int) -> bool:
 
 
 _LOCK_PROGRESS = """
-SELECT p.topic, p.key, p.last_seq, p.parked, p.held
-FROM unnest($1::text[], $2::text[]) AS k (topic, key)
-JOIN stream_progress p ON p.topic = k.topic AND p.key = k.key
-ORDER BY p.topic, p.key FOR UPDATE OF p
+SELECT key, last_seq, parked, held FROM stream_progress WHERE topic = $1 AND key = ANY($2) ORDER BY key
+FOR UPDATE
 """
 _SAVE_PROGRESS = """
 INSERT INTO stream_progress (topic, key, last_seq, parked, held)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[], $5::bool[])
+SELECT $1, key, last_seq, key = ANY($4), key = ANY($5)
+FROM unnest($2::text[], $3::bigint[]) AS n (key, last_seq)
 ON CONFLICT (topic, key) DO UPDATE
 SET last_seq = excluded.last_seq, parked = excluded.parked, held = excluded.held
 """
@@ -192,9 +188,8 @@ class Inbox:
     async def take_in(self, tx: Tx, incomings: Sequence[Incoming]) -> None:
         """Apply what is next for its key, hold what is early, pass over what is known, park the rest."""
         progress = await _lock_progress(tx, incomings)
-        before = {stream: (p.last_seq, p.parked, p.held) for stream, p in progress.items()}
         ready: list[Incoming] = []
-        early: dict[tuple[str, str, int], Incoming] = {}
+        early: dict[_Stream, dict[int, Incoming]] = {}
         for incoming in incomings:
             if incoming.key is None or incoming.seq is None:
                 await _park(tx, incoming, "parked", incoming.problem)
@@ -204,53 +199,44 @@ class Inbox:
                 _taken.labels("repeated").inc()
             elif stream.parked:
                 await self._queue_behind(tx, incoming)
-            elif not is_next(incoming.seq, stream.last_seq):
-                early[incoming.topic, incoming.key, incoming.seq] = incoming
-                stream.held = True
+            elif is_next(incoming.seq, stream.last_seq):
+                await _pass(tx, incoming, stream, ready)
             else:
-                await self._pass(tx, incoming, stream, ready)
-                if stream.held:
-                    await self._pass_held(tx, incoming.topic, incoming.key, stream, early, ready)
+                early.setdefault((incoming.topic, incoming.key), {})[incoming.seq] = incoming
+                stream.held = True
+        for place, stream in progress.items():
+            if stream.held and stream.now != stream.before:
+                early[place] = await self._pass_held(tx, place, stream, early.get(place, {}), ready)
         await self._apply(tx, ready, progress)
-        await _hold(tx, early)
-        await _save_progress(tx, progress, before)
-
-    async def _pass(self, tx: Tx, incoming: Incoming, stream: _Progress, ready: list[Incoming]) -> None:
-        if incoming.problem:
-            await _park(tx, incoming, "parked", incoming.problem)
-            stream.parked = True
-            return
-        assert incoming.seq is not None
-        stream.last_seq = incoming.seq
-        ready.append(incoming)
+        await _hold(tx, [incoming for waiting in early.values() for incoming in waiting.values()])
+        await _save_progress(tx, progress)
 
     async def _pass_held(
         self,
         tx: Tx,
-        topic: str,
-        key: str,
+        place: _Stream,
         stream: _Progress,
-        early: dict[tuple[str, str, int], Incoming],
+        early: dict[int, Incoming],
         ready: list[Incoming],
-    ) -> None:
-        """The gap is filled: what waited behind it, in the database or in this batch, may pass too."""
-        waiting = {
+    ) -> dict[int, Incoming]:
+        """What waited for a predecessor, in the database or in this batch, may pass; answers what may not."""
+        topic, key = place
+        held = {
             r["seq"]: self.read(Incoming(topic, dict(msgspec.json.decode(r["headers"])), r["value"]))
-            for r in await tx.fetch(_HELD, topic, key)
+            for r in (await tx.fetch(_HELD, topic, key) if stream.before[2] else ())
         }
-        for t, k, seq in list(early):
-            if (t, k) == (topic, key):
-                waiting[seq] = early.pop((t, k, seq))
+        waiting = held | early
         for seq in sorted(waiting):
             if stream.parked:
                 await self._queue_behind(tx, waiting[seq])
             elif is_next(seq, stream.last_seq):
-                await self._pass(tx, waiting[seq], stream, ready)
-            elif seq > stream.last_seq:
-                early[topic, key, seq] = waiting[seq]
+                await _pass(tx, waiting[seq], stream, ready)
         done = max(waiting, default=0) if stream.parked else stream.last_seq
-        await tx.execute(_RELEASE, topic, key, done)
-        stream.held = any((t, k) == (topic, key) for t, k, _ in early)
+        if held:
+            await tx.execute(_RELEASE, topic, key, done)
+        still = {seq: incoming for seq, incoming in waiting.items() if seq > done}
+        stream.held = bool(still)
+        return still
 
     async def _queue_behind(self, tx: Tx, incoming: Incoming) -> None:
         """The key waits for a person: what comes later waits behind, once."""
@@ -260,8 +246,9 @@ class Inbox:
             await _park(tx, incoming, "queued", None)
 
     async def _apply(self, tx: Tx, ready: Sequence[Incoming], progress: _Streams) -> None:
+        failed: dict[_Stream, int] = {}
         for handler, run in self._runs(ready):
-            passing = [i for i in run if not progress[i.stream].waits(i.seq or 0)]
+            passing = [i for i in run if not _waits(i, failed)] if failed else run
             began = time.time()
             try:
                 async with tx.transaction():
@@ -272,9 +259,9 @@ class Inbox:
                 if is_transient(problem):
                     raise
                 log.warning("batch failed; trying key by key", problem=repr(problem), events=len(passing))
-                await self._apply_by_key(tx, handler, passing, progress)
-        for incoming in ready:
-            if progress[incoming.stream].waits(incoming.seq or 0):
+                await self._apply_by_key(tx, handler, passing, progress, failed)
+        for incoming in ready if failed else ():
+            if _waits(incoming, failed):
                 await self._queue_behind(tx, incoming)
 
     def _runs(self, ready: Sequence[Incoming]) -> Iterable[tuple[Handler, list[Incoming]]]:
@@ -284,18 +271,40 @@ class Inbox:
             yield handler, list(run)
 
     async def _apply_by_key(
-        self, tx: Tx, handler: Handler, run: Sequence[Incoming], progress: _Streams
+        self,
+        tx: Tx,
+        handler: Handler,
+        run: Sequence[Incoming],
+        progress: _Streams,
+        failed: dict[_Stream, int],
     ) -> None:
         """Find the key whose event fails; it alone is parked, and what follows it waits."""
         for incoming in run:
-            stream = progress[incoming.stream]
-            assert incoming.seq is not None
-            if stream.waits(incoming.seq):
+            if _waits(incoming, failed):
                 continue
             problem = await _try(tx, handler, incoming)
             if problem is not None:
+                assert incoming.seq is not None
                 await _park(tx, incoming, "parked", repr(problem))
-                stream.parked, stream.failed_at, stream.last_seq = True, incoming.seq, incoming.seq - 1
+                stream = progress[incoming.stream]
+                stream.parked, stream.last_seq = True, incoming.seq - 1
+                failed[incoming.stream] = incoming.seq
+
+
+def _waits(incoming: Incoming, failed: Mapping[_Stream, int]) -> bool:
+    """Whether an event comes after one that failed just now."""
+    failed_at = failed.get(incoming.stream)
+    return failed_at is not None and (incoming.seq or 0) > failed_at
+
+
+async def _pass(tx: Tx, incoming: Incoming, stream: _Progress, ready: list[Incoming]) -> None:
+    if incoming.problem:
+        await _park(tx, incoming, "parked", incoming.problem)
+        stream.parked = True
+        return
+    assert incoming.seq is not None
+    stream.last_seq = incoming.seq
+    ready.append(incoming)
 
 
 def _trace(incoming: Incoming) -> tuple[str | None, str]:
@@ -322,41 +331,40 @@ async def _try(tx: Tx, handler: Handler, incoming: Incoming) -> Exception | None
 
 
 async def _lock_progress(tx: Tx, incomings: Sequence[Incoming]) -> _Streams:
-    streams = {(i.topic, i.key) for i in incomings if i.key is not None}
-    progress = {stream: _Progress() for stream in streams}
-    if streams:
-        ordered = sorted(streams)
-        records = await tx.fetch(_LOCK_PROGRESS, [t for t, _ in ordered], [k for _, k in ordered])
-        for r in records:
-            progress[r["topic"], r["key"]] = _Progress(r["last_seq"], r["parked"], r["held"])
+    keys: dict[str, set[str]] = {}
+    for incoming in incomings:
+        if incoming.key is not None:
+            keys.setdefault(incoming.topic, set()).add(incoming.key)
+    progress = {(topic, key): _Progress() for topic, some in keys.items() for key in some}
+    for topic in sorted(keys):
+        for key, last_seq, parked, held in await tx.fetch(_LOCK_PROGRESS, topic, list(keys[topic])):
+            progress[topic, key] = _Progress(last_seq, parked, held, (last_seq, parked, held))
     return progress
 
 
-async def _save_progress(
-    tx: Tx,
-    progress: _Streams,
-    before: dict[tuple[str, str], tuple[int, bool, bool]],
-) -> None:
-    moved = sorted(
-        (topic, key, p.last_seq, p.parked, p.held)
-        for (topic, key), p in progress.items()
-        if before[topic, key] != (p.last_seq, p.parked, p.held)
-    )
-    if moved:
-        await tx.execute(_SAVE_PROGRESS, *(list(column) for column in zip(*moved, strict=True)))
+async def _save_progress(tx: Tx, progress: _Streams) -> None:
+    moved = sorted((topic, key) for (topic, key), p in progress.items() if p.now != p.before)
+    for topic, streams in groupby(moved, lambda stream: stream[0]):
+        places = list(streams)
+        keys = [key for _, key in places]
+        await tx.execute(
+            _SAVE_PROGRESS, topic, keys, [progress[place].last_seq for place in places],
+            [key for key in keys if progress[topic, key].parked],
+            [key for key in keys if progress[topic, key].held],
+        )  # fmt: skip
 
 
-async def _hold(tx: Tx, early: Mapping[tuple[str, str, int], Incoming]) -> None:
+async def _hold(tx: Tx, early: Sequence[Incoming]) -> None:
     if not early:
         return
     _taken.labels("held").inc(len(early))
     await tx.execute(
         _HOLD,
-        [topic for topic, _, _ in early],
-        [key for _, key, _ in early],
-        [seq for _, _, seq in early],
-        [msgspec.json.encode(i.headers).decode() for i in early.values()],
-        [i.value or b"" for i in early.values()],
+        [i.topic for i in early],
+        [i.key for i in early],
+        [i.seq for i in early],
+        [msgspec.json.encode(i.headers).decode() for i in early],
+        [i.value or b"" for i in early],
     )
 
 

@@ -9,6 +9,7 @@ from shared.events.event import Event, encode
 from shared.telemetry import current_trace_id, current_traceparent
 
 # The sequence is taken under the row lock of its key, so per key: sequence order = commit order = id order.
+# What is sent must not be lost by a crash, so the commit waits for the disk whatever was said before.
 _APPEND = """
 WITH event AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[])
@@ -19,7 +20,7 @@ WITH event AS (
     INSERT INTO stream_seq (topic, key, seq)
     SELECT topic, key, count(*) FROM event GROUP BY topic, key ORDER BY topic, key
     ON CONFLICT (topic, key) DO UPDATE SET seq = stream_seq.seq + excluded.seq
-    RETURNING topic, key, seq
+    RETURNING topic, key, seq, set_config('synchronous_commit', NULL, true)
 ), many AS (
     SELECT topic, key, count(*) AS size FROM event GROUP BY topic, key
 )
@@ -34,7 +35,8 @@ RETURNING topic, key, seq, event_id
 _APPEND_ONE = """
 WITH taken AS (
     INSERT INTO stream_seq (topic, key, seq) VALUES ($1, $2, 1)
-    ON CONFLICT (topic, key) DO UPDATE SET seq = stream_seq.seq + 1 RETURNING seq
+    ON CONFLICT (topic, key) DO UPDATE SET seq = stream_seq.seq + 1
+    RETURNING seq, set_config('synchronous_commit', NULL, true)
 )
 INSERT INTO outbox (topic, key, seq, event_id, type, payload, at,
                     correlation_id, causation_id, traceparent)
