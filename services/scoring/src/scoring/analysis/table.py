@@ -62,14 +62,11 @@ class Chunk:
     def __contains__(self, column: str) -> bool:
         return column in self.columns
 
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def text(self, column: str, rule: str = "may not be empty") -> list[str]:
+    def text(self, column: str) -> list[str]:
         """Text without the spaces around it, which is never empty."""
         values = [value.strip() for value in self.columns[column]]
         if not all(values):
-            self.check(column, np.array([not value for value in values]), rule)
+            self.check(column, np.array([not value for value in values]), "may not be empty")
         return values
 
     def choices(self, column: str, known: Sequence[str], *, empty: bool = False) -> list[str]:

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from . import dropout
 from .arrays import Floats, floats, in_pieces
 from .fit import Fit, fit_rows
 from .rfm import Rows
+from .rising import log_rising
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ def p_no_purchase(params: Params, x: ArrayLike, T: ArrayLike, t: ArrayLike) -> F
 
 def churn(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: ArrayLike) -> Floats:
     """1 − P(alive)·(1 − P₀(H)): the probability that nothing is bought in the `horizon` weeks after T."""
-    return np.asarray(1 - p_alive(params, x, t_x, T) * (1 - p_no_purchase(params, x, T, horizon)))
+    x, t_x, T, horizon = floats(x, t_x, T, horizon)
+    odds = log_odds_dead(params, x, t_x, T, chances=x)
+    return np.asarray(special.expit(odds) + special.expit(-odds) * p_no_purchase(params, x, T, horizon))
 
 
 def prior(rows: Rows) -> Params:
@@ -101,46 +105,19 @@ def log_likelihood_after(params: Params, x: Floats, t_x: Floats, T: Floats, *, c
     """ln L of each row after so many chances to stop."""
     r, alpha, a, b = astuple(params)
     return np.asarray(
-        special.gammaln(r + x)
-        - special.gammaln(r)
+        log_rising(r, x)
         - r * np.log1p(T / alpha)
         - x * np.log(alpha + T)
-        + special.betaln(a, b + chances)
-        - special.betaln(a, b)
+        + log_rising(b, chances)
+        - log_rising(a + b, chances)
         + np.logaddexp(0, log_odds_dead(params, x, t_x, T, chances=chances))
     )
 
 
 def purchases_if_alive(params: Params, x: Floats, T: Floats, t: Floats, *, chances: Floats) -> Floats:
-    """E[Y(t)] of a customer alive at T, with z = t/(α+T+t) and C = a+b+c−1:
-
-    C/(a−1) · [1 − (1−z)^{a−1}·₂F₁(C−r−x, a−1; C; z)], the published form after Euler's transformation, which
-    keeps it finite for x in the hundreds. At a = 1, the mean of the values on both sides.
-    """
+    """E[Y(t)] of a customer alive at T, whose dropout probability is now Beta(a, b + chances)."""
     r, alpha, a, b = astuple(params)
-    if abs(a - 1) < 1e-5:
-        sides = [Params(r, alpha, 1 + side, b) for side in (-2e-5, 2e-5)]
-        low, high = (purchases_if_alive(side, x, T, t, chances=chances) for side in sides)
-        return (low + high) / 2
-    z, c = t / (alpha + T + t), a + b + chances - 1
-    left = np.exp((a - 1) * np.log1p(-z)) * _hyp2f1(c - r - x, a - 1, c, z)
-    return np.asarray(np.maximum(c / (a - 1) * (1 - left), 0.0))
-
-
-def _hyp2f1(a: Floats, b: float, c: Floats, z: Floats) -> Floats:
-    """₂F₁(a, b; c; z), by its series where scipy overflows: where c−a−b is a large whole number."""
-    value = special.hyp2f1(a, b, c, z)
-    lost = np.flatnonzero(~np.isfinite(value))
-    if lost.size:
-        a, c, z = a[lost], c[lost], z[lost]
-        term, total = np.ones(len(lost)), np.ones(len(lost))
-        for n in range(10_000):
-            term = term * (a + n) * (b + n) / ((c + n) * (n + 1)) * z
-            total += term
-            if (np.abs(term) <= 1e-17 * np.abs(total)).all():
-                break
-        value[lost] = total
-    return np.asarray(value)
+    return dropout.purchases(a, b + chances, r + x, t / (alpha + T))
 
 
 def _piece(params: Params, rows: Rows, piece: slice, first_chances: int) -> Floats:

@@ -15,6 +15,7 @@ from scipy import special
 
 from .arrays import Floats, floats, in_pieces
 from .fit import ENOUGH_REPEAT_BUYERS, Fit, climb, logs
+from .rising import log_rising
 
 _SMALLEST_Q = 1.01
 
@@ -42,11 +43,10 @@ def log_likelihood(params: Params, x: ArrayLike, mean_amount: ArrayLike) -> Floa
     x, m = floats(x, mean_amount)
     p, q, gamma = astuple(params)
     return np.asarray(
-        special.gammaln(p * x + q)
-        - special.gammaln(p * x)
+        log_rising(p * x, q)
         - special.gammaln(q)
         - q * np.log1p(x * m / gamma)
-        + p * x * np.log(x * m / (gamma + x * m))
+        - p * x * np.log1p(gamma / (x * m))
         - np.log(m)
     )
 

@@ -8,9 +8,11 @@ an integral of a positive function it has neither trouble, gives its derivatives
 serves the complaint clock piece by piece.
 
 With m = min(A, B) and v = ln(1 + w/m) the integrand is analytic for |Im v| < π, whatever A and B, so that 24
-Gauss-Legendre nodes give it to some 1e-12; what lies e⁻³⁷ below the value at w = 0 is cut off.
+Gauss-Legendre nodes give it to some 1e-12; what lies e⁻³⁷ below the value at w = 0 is cut off. Where that is
+still far, because A or B is tiny beside the length, 128 nodes do it.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +20,22 @@ import numpy as np
 from .arrays import Bools, Floats, in_pieces, joined, weighed
 
 _NEGLIGIBLE = 37.0
-_points, _weights = np.polynomial.legendre.leggauss(24)
-_NODES: Floats = (_points[:, None] + 1) / 2
-_WEIGHTS: Floats = _weights / 2
+_FAR = 7.0  # in v; the nodes needed grow with it
+
+
+class _Rule(NamedTuple):
+    """Nodes and weights of Gauss and Legendre on (0, 1)."""
+
+    nodes: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, count: int) -> "_Rule":
+        points, weights = np.polynomial.legendre.leggauss(count)
+        return cls((points[:, None] + 1) / 2, weights / 2)
+
+
+_FEW, _MANY = _Rule.of(24), _Rule.of(128)
 
 
 class Moments(NamedTuple):
@@ -37,32 +52,58 @@ def integral(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Float
     """J(k, s; a, b, length), for arrays of one length."""
 
     def piece(rows: slice) -> Floats:
-        _, scale, _, _, density = _integrand(k[rows], s, a[rows], b[rows], length[rows])
-        return np.asarray(scale * weighed(_WEIGHTS, density))
+        return _by_rule(_integral, k[rows], s, a[rows], b[rows], length[rows])
 
     return joined(in_pieces(piece, len(k)))
 
 
 def moments(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Moments:
     """J with the means that make its gradient, for a piece of the rows."""
-    a_smaller, scale, v, log_other, density = _integrand(k, s, a, b, length)
-    total = weighed(_WEIGHTS, density)
-    share = _WEIGHTS[:, None] * density / total
+    return Moments(*_by_rule(_moments, k, s, a, b, length))
+
+
+def _by_rule(
+    work: Callable[[_Rule, Floats, float, Floats, Floats, Floats], Floats],
+    k: Floats,
+    s: float,
+    a: Floats,
+    b: Floats,
+    length: Floats,
+) -> Floats:
+    """`work` with few nodes, and where that is not enough with many; rows are its last axis."""
+    found = work(_FEW, k, s, a, b, length)
+    far = np.flatnonzero(length > np.expm1(_FAR) * np.minimum(a, b))
+    if far.size:
+        found[..., far] = work(_MANY, k[far], s, a[far], b[far], length[far])
+    return found
+
+
+def _integral(rule: _Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Floats:
+    _, scale, _, _, density = _integrand(rule, k, s, a, b, length)
+    return np.asarray(scale * weighed(rule.weights, density))
+
+
+def _moments(rule: _Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Floats:
+    a_smaller, scale, v, log_other, density = _integrand(rule, k, s, a, b, length)
+    total = weighed(rule.weights, density)
+    share = rule.weights[:, None] * density / total
     log_of_smaller = np.einsum("ij,ij->j", share, v)
     log_of_larger = np.einsum("ij,ij->j", share, log_other)
     inverse_of_smaller = np.einsum("ij,ij->j", share, np.exp(-v)) / np.minimum(a, b)
     inverse_of_larger = np.einsum("ij,ij->j", share, np.exp(-log_other)) / np.maximum(a, b)
-    return Moments(
-        scale * total,
-        np.where(a_smaller, log_of_smaller, log_of_larger),
-        np.where(a_smaller, log_of_larger, log_of_smaller),
-        np.where(a_smaller, inverse_of_smaller, inverse_of_larger),
-        np.where(a_smaller, inverse_of_larger, inverse_of_smaller),
+    return np.array(
+        [
+            scale * total,
+            np.where(a_smaller, log_of_smaller, log_of_larger),
+            np.where(a_smaller, log_of_larger, log_of_smaller),
+            np.where(a_smaller, inverse_of_smaller, inverse_of_larger),
+            np.where(a_smaller, inverse_of_larger, inverse_of_smaller),
+        ]
     )
 
 
 def _integrand(
-    k: Floats, s: float, a: Floats, b: Floats, length: Floats
+    rule: _Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats
 ) -> tuple[Bools, Floats, Floats, Floats, Floats]:
     """Is A the smaller; dw/dv at v = 0 times the range; on the nodes: v, ln(1 + w/larger), the density."""
     a_smaller = a <= b
@@ -71,7 +112,7 @@ def _integrand(
     other = np.where(a_smaller, s + 1, k)
     ratio = smaller / larger
     reach = _reach(np.log1p(length / smaller), power - 1, other, ratio)
-    v = _NODES * reach
+    v = rule.nodes * reach
     log_other = np.log1p(np.expm1(v) * ratio)
     density = np.exp((1 - power) * v - other * log_other)
     return a_smaller, smaller * reach, v, log_other, density

@@ -20,6 +20,7 @@ from . import integral
 from .arrays import Floats, floats, in_pieces, joined
 from .fit import Fit, fit_rows
 from .rfm import Rows
+from .rising import log_rising
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ def log_likelihood(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -
     x, t_x, T = floats(x, t_x, T)
     r, alpha, s, beta = astuple(params)
     return np.asarray(
-        special.gammaln(r + x)
-        - special.gammaln(r)
+        log_rising(r, x)
         - r * np.log1p(T / alpha)
         - x * np.log(alpha + T)
         - s * np.log1p(T / beta)
@@ -108,8 +108,9 @@ def _p_no_purchase(params: Params, x: Floats, T: Floats, t: Floats) -> Floats:
 
 def churn(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: ArrayLike) -> Floats:
     """1 − P(alive)·(1 − P₀(H)): the probability that nothing is bought in the `horizon` weeks after T."""
-    alive = p_alive(params, x, t_x, T)
-    return np.asarray(1 - alive * (1 - p_no_purchase(params, x, T, horizon)))
+    odds = log_odds_dead(params, x, t_x, T)
+    silent = p_no_purchase(params, x, T, horizon)
+    return np.asarray(special.expit(odds) + special.expit(-odds) * silent)  # a sum keeps small chances
 
 
 def log_likelihood_with_gradient(logs: Floats, rows: Rows) -> tuple[float, Floats]:
@@ -134,7 +135,7 @@ def _piece(params: Params, rows: Rows, piece: slice) -> Floats:
         log_odds = np.log(s * m.integral / b) + k * log_a + s * log_b
     dead = special.expit(log_odds)
     plain = (
-        special.gammaln(k) - special.gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
+        log_rising(r, x) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
         - s * np.log1p(T / beta) + np.logaddexp(0, log_odds)
     )  # fmt: skip
     d_r = special.psi(k) - special.psi(r) - np.log1p(T / alpha) + dead * (log_a - m.log_a)
