@@ -9,6 +9,7 @@ from scoring.care.handlers import refit_on_schedule
 from scoring.care.router import router as models_router
 from scoring.facts.handlers import HANDLERS
 from scoring.serving.router import router as scores_router
+from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
 from scoring.tables import metadata
 from shared.service import Service
@@ -21,5 +22,6 @@ SERVICE = Service(
     routers=[scores_router, models_router],
     handlers=HANDLERS,
     jobs=[keep_bands, refit_on_schedule],
+    resources=lambda _settings, db: {"arrivals": Arrivals(db)},
     migrations=Path(__file__).parents[2] / "migrations",
 )

@@ -20,7 +20,8 @@ from shared.db import Database, Tx
 log = structlog.get_logger()
 
 BATCH = 1000
-EVERY_SECONDS = 0.05
+EVERY_SECONDS = 0.5
+"""Lists and bands follow an event within about this; a score that is read is always of this moment."""
 SHARE_OF_TIME = 0.25
 """While much is due, so much of the worker's time goes here; the rest is for taking events in."""
 REFRESHED_PER_SECOND = 500

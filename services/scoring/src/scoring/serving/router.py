@@ -9,7 +9,7 @@ from starlette.responses import Response
 from scoring.serving import store
 from scoring.serving.handlers import read_score
 from scoring.serving.schemas import ListedScoreView, ScoreView
-from scoring.serving.waiting import wait_for
+from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
 from shared.events.scoring import Band
 from shared.web.answers import answer
@@ -29,7 +29,12 @@ async def _settings(request: Request) -> ScoringSettings:
     return cast(ScoringSettings, request.app.state.settings)
 
 
+async def _arrivals(request: Request) -> Arrivals:
+    return cast(Arrivals, request.app.state.arrivals)
+
+
 Settings = Annotated[ScoringSettings, Depends(_settings)]
+Arrived = Annotated[Arrivals, Depends(_arrivals)]
 
 
 @router.get("/{customer_id}", response_model=ScoreView)
@@ -39,13 +44,14 @@ async def get_score(
     db: Db,
     clock: Time,
     settings: Settings,
+    arrivals: Arrived,
     sync: SyncWanted,
     horizon_days: Horizon = None,
 ) -> Response:
     """A customer's loyalty, churn risk and value, as of this moment, with reasons that add up to the risk."""
     if not caller.sees(customer_id):
         raise store.unknown(customer_id)
-    headers = await wait_for(db, sync)
+    headers = await arrivals.wait_for(sync)
     return answer(await read_score(db, settings, customer_id, horizon_days, clock.now()), headers=headers)
 
 
