@@ -201,12 +201,14 @@ async def facts_equal_sources(connections: Mapping[str, Tx]) -> list[str]:
     scoring = connections["scoring"]
     pairs = (
         ("purchases and orders", "orders",
-         "SELECT order_id, customer_id, version, amount_minor, counts FROM purchase_fact",
+         "SELECT order_id, customer_id, version, amount_minor, counts FROM purchase_fact"
+         " WHERE known_until IS NULL",
          "SELECT id, customer_id, version, total_minor, status <> 'cancelled' FROM sales_order"),
         ("complaints and tickets", "service_desk",
-         "SELECT ticket_id, customer_id, version, counts FROM complaint_fact",
+         "SELECT ticket_id, customer_id, version, counts FROM complaint_fact WHERE known_until IS NULL",
          "SELECT id, customer_id, version, kind = 'complaint' FROM ticket"),
-        ("customers", "customer", "SELECT customer_id FROM customer_fact", "SELECT id FROM customer"),
+        ("customers", "customer", "SELECT customer_id FROM customer_fact WHERE known_until IS NULL",
+         "SELECT id FROM customer"),
     )  # fmt: skip
     wrong = []
     for what, source, facts, rows in pairs:

@@ -101,7 +101,7 @@ async def test_sums_of_money_beyond_64_bits_park_their_customer_only(scoring: Sc
     async with scoring.db.tx() as tx:
         await tx.execute(
             "INSERT INTO purchase_fact SELECT gen_random_uuid(), $1, 1, gen_random_uuid(), $2, 1e15, 1e15,"
-            " true FROM generate_series(1, 20000)",
+            " true, 1, now() FROM generate_series(1, 20000)",
             who, NOW - DAY,
         )  # fmt: skip
     late = placed(who, NOW - 2 * DAY, 10**15)

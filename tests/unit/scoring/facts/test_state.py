@@ -64,7 +64,7 @@ def deliver(batches: Sequence[Sequence[Fact]]) -> State:
     states: dict[UUID, State] = {}
     for batch in batches:
         counted = count(states, known, batch)
-        known |= counted.facts
+        known |= counted.latest
         counted.rebuild({WHO: list(known.values())} if counted.late else {})
         states |= counted.states
     return states.get(WHO, EMPTY)

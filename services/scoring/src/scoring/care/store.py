@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -23,6 +24,7 @@ version, kind, fitted_at, customers, repeat_buyers, complaints, prior_driven, lo
 standard_errors, rate_quantiles, complaint_effect
 """
 _LATEST = "SELECT version, fitted_at, parameters FROM fitted_model ORDER BY version DESC LIMIT 1"
+_LATEST_AT = "SELECT version FROM fitted_model WHERE fitted_at <= $1 ORDER BY version DESC LIMIT 1"
 _GET = f"SELECT {_COLUMNS} FROM fitted_model WHERE version = $1"
 _LIST = f"SELECT {_COLUMNS} FROM fitted_model WHERE version < $1 ORDER BY version DESC LIMIT $2"
 _INSERT = f"INSERT INTO fitted_model ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
@@ -57,6 +59,12 @@ async def served(tx: Tx) -> Served:
         _read.clear()
         kept = _read[latest] = await get(tx, latest["version"])
     return kept
+
+
+async def served_at(tx: Tx, instant: datetime) -> Served:
+    """The model that scores were computed with at that instant."""
+    version = await tx.fetchval(_LATEST_AT, instant)
+    return PUBLISHED if version is None else await get(tx, version)
 
 
 async def get(tx: Tx, version: int) -> Served:

@@ -14,7 +14,10 @@ FactKey: TypeAlias = tuple[type[Fact], UUID]
 class Counted:
     """What is to be saved. `late` customers need all their facts, then `rebuild`."""
 
-    facts: dict[FactKey, Fact] = field(default_factory=dict)
+    facts: list[Fact] = field(default_factory=list)
+    latest: dict[FactKey, Fact] = field(default_factory=dict)
+    superseding: list[Fact] = field(default_factory=list)
+    """Those of which an earlier version is known."""
     states: dict[UUID, State] = field(default_factory=dict)
     late: set[UUID] = field(default_factory=set)
 
@@ -29,7 +32,7 @@ def count(states: Mapping[UUID, State], known: Mapping[FactKey, Fact], facts: It
     counted = Counted()
     for fact in facts:
         key, customer_id = (type(fact), fact.id), fact.customer_id
-        before = counted.facts.get(key) or known.get(key)
+        before = counted.latest.get(key) or known.get(key)
         if before is not None:
             if before.customer_id != customer_id:
                 raise ValueError(
@@ -38,7 +41,9 @@ def count(states: Mapping[UUID, State], known: Mapping[FactKey, Fact], facts: It
                 )
             if fact.version <= before.version:
                 continue
-        counted.facts[key] = fact
+            counted.superseding.append(fact)
+        counted.facts.append(fact)
+        counted.latest[key] = fact
         if customer_id in counted.late:
             continue
         state = counted.states.get(customer_id) or states.get(customer_id, EMPTY)

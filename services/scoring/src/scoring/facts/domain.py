@@ -1,9 +1,9 @@
 """What is known of a customer: facts, and the state they add up to.
 
-A fact carries its whole aggregate and the aggregate's version, and is replaced only by a higher version. The
-state is a pure function of the facts (`summarize`), so it does not depend on the order in which they came.
-`apply` reaches the same state, byte for byte, from the state before and one fact, at a cost that does not
-grow with the customer's history; where it cannot (a late purchase, a cancellation), it says so.
+A fact carries its whole aggregate and the aggregate's version, and is superseded only by a higher version.
+The state is a pure function of the facts (`summarize`), so it does not depend on the order in which they
+came. `apply` reaches the same state, byte for byte, from the state before and one fact, at a cost that does
+not grow with the customer's history; where it cannot (a late purchase, a cancellation), it says so.
 
 All instants are integer microseconds since 1970, all amounts minor units: sums of them are exact.
 """
@@ -35,6 +35,10 @@ class Registration(msgspec.Struct, frozen=True):
     version: int
     event_id: UUID
     registered_at: int
+    seq: int = 0
+    """The event's place in its publisher's stream about this customer."""
+    at: int = 0
+    """When it happened, as the event says."""
 
 
 class Purchase(msgspec.Struct, frozen=True):
@@ -48,6 +52,8 @@ class Purchase(msgspec.Struct, frozen=True):
     amount_minor: int
     list_amount_minor: int
     counts: bool
+    seq: int = 0
+    at: int = 0
 
 
 class Spell(NamedTuple):
@@ -68,6 +74,8 @@ class Complaint(msgspec.Struct, frozen=True):
     severity: int
     counts: bool
     spells: tuple[Spell, ...]
+    seq: int = 0
+    at: int = 0
 
 
 Fact: TypeAlias = Registration | Purchase | Complaint

@@ -19,7 +19,7 @@ async def count_facts(tx: Tx, deliveries: Sequence[Delivery[Any]]) -> None:
     states = await store.lock_states(tx, {fact.customer_id for fact in facts})
     known = await store.find_facts(tx, facts)
     counted = counting.count(states, known, facts)
-    await store.save_facts(tx, counted.facts)
+    await store.save_facts(tx, counted.facts, counted.superseding)
     counted.rebuild(await store.list_facts(tx, counted.late))
     due = {fact.customer_id: delivery.at for fact, delivery in zip(facts, deliveries, strict=True)}
     await store.save_states(tx, counted.states, due)

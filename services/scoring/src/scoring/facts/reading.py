@@ -1,6 +1,6 @@
 """Events become facts: what scoring needs of each, in integers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,11 @@ def micros(instant: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+def instant(micros: int) -> datetime:
+    """The instant so many microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
 def fact_of(delivery: Delivery[Any]) -> Fact:
     """The fact that an event tells; `ValueError` where the event contradicts itself."""
     event = delivery.event
@@ -29,6 +34,8 @@ def fact_of(delivery: Delivery[Any]) -> Fact:
             event.customer_id,
             event.customer.version,
             delivery.event_id,
+            micros(delivery.at),
+            delivery.seq,
             micros(delivery.at),
         )
     order: OrderState | None = getattr(event, "order", None)
@@ -42,11 +49,13 @@ def fact_of(delivery: Delivery[Any]) -> Fact:
             order.total_minor,
             order.list_total_minor,
             order.status != "cancelled",
+            delivery.seq,
+            micros(delivery.at),
         )
-    return _complaint(event.customer_id, event.ticket, delivery.event_id)
+    return _complaint(event.customer_id, event.ticket, delivery)
 
 
-def _complaint(customer_id: UUID, ticket: TicketState, event_id: UUID) -> Complaint:
+def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any]) -> Complaint:
     if not ticket.spells:
         raise ValueError(f"ticket {ticket.number} was never open: it has no spells")
     spells = tuple(
@@ -61,8 +70,10 @@ def _complaint(customer_id: UUID, ticket: TicketState, event_id: UUID) -> Compla
         ticket.id,
         customer_id,
         ticket.version,
-        event_id,
+        delivery.event_id,
         SEVERITIES.index(ticket.severity),
         ticket.kind == "complaint",
         spells,
+        delivery.seq,
+        micros(delivery.at),
     )

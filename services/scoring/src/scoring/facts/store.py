@@ -2,9 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,14 +21,12 @@ from scoring.facts.domain import (
     decode,
     encode,
 )
-from scoring.facts.reading import micros
+from scoring.facts.past import Version
+from scoring.facts.reading import instant, micros
 from shared.db import Tx
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EMPTY = encode(EMPTY)
 _spells = msgspec.json.Decoder(tuple[Spell, ...])
-
-F = TypeVar("F", bound=Fact)
 
 _LOCK = """
 SELECT customer_id, state FROM customer_state WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE
@@ -46,43 +44,35 @@ INSERT INTO customer_state (customer_id, state) SELECT id, $2 FROM unnest($1::uu
 ON CONFLICT (customer_id) DO NOTHING
 """
 
-_REGISTRATIONS = (
-    "SELECT customer_id, version, event_id, registered_at FROM customer_fact WHERE customer_id = ANY($1)"
-)
-_PURCHASE = """
-SELECT order_id, customer_id, version, event_id, ordered_at, amount_minor, list_amount_minor, counts
-FROM purchase_fact WHERE
-"""
-_COMPLAINT = (
-    "SELECT ticket_id, customer_id, version, event_id, severity, counts, spells FROM complaint_fact WHERE"
-)
-
-_SAVE_REGISTRATIONS = """
-INSERT INTO customer_fact (customer_id, version, event_id, registered_at)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[])
-ON CONFLICT (customer_id) DO UPDATE
-SET version = excluded.version, event_id = excluded.event_id, registered_at = excluded.registered_at
-WHERE customer_fact.version < excluded.version
-"""
-_SAVE_PURCHASES = """
-INSERT INTO purchase_fact
-    (order_id, customer_id, version, event_id, ordered_at, amount_minor, list_amount_minor, counts)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::timestamptz[], $6::bigint[],
-                     $7::bigint[], $8::bool[])
-ON CONFLICT (order_id) DO UPDATE
-SET version = excluded.version, event_id = excluded.event_id, ordered_at = excluded.ordered_at,
-    amount_minor = excluded.amount_minor, list_amount_minor = excluded.list_amount_minor,
-    counts = excluded.counts
-WHERE purchase_fact.version < excluded.version
-"""
-_SAVE_COMPLAINTS = """
-INSERT INTO complaint_fact (ticket_id, customer_id, version, event_id, severity, counts, spells)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::smallint[], $6::bool[], $7::jsonb[])
-ON CONFLICT (ticket_id) DO UPDATE
-SET version = excluded.version, event_id = excluded.event_id, severity = excluded.severity,
-    counts = excluded.counts, spells = excluded.spells
-WHERE complaint_fact.version < excluded.version
-"""
+_SELECT: Mapping[type[Fact], str] = {
+    Registration: """
+        SELECT customer_id, version, event_id, registered_at, seq, at, known_from, known_until
+        FROM customer_fact WHERE customer_id = ANY($1)""",
+    Purchase: """
+        SELECT order_id, customer_id, version, event_id, ordered_at, amount_minor, list_amount_minor, counts,
+               seq, at, known_from, known_until
+        FROM purchase_fact WHERE customer_id = ANY($1)""",
+    Complaint: """
+        SELECT ticket_id, customer_id, version, event_id, severity, counts, spells,
+               seq, at, known_from, known_until
+        FROM complaint_fact WHERE customer_id = ANY($1)""",
+}
+_KEYS: Mapping[type[Fact], tuple[str, str]] = {
+    Registration: ("customer_fact", "customer_id"),
+    Purchase: ("purchase_fact", "order_id"),
+    Complaint: ("complaint_fact", "ticket_id"),
+}
+_COLUMNS: Mapping[type[Fact], tuple[str, ...]] = {
+    Registration: ("customer_id", "version", "event_id", "registered_at", "seq", "at"),
+    Purchase: (
+        "order_id", "customer_id", "version", "event_id", "ordered_at", "amount_minor", "list_amount_minor",
+        "counts", "seq", "at",
+    ),
+    Complaint: (
+        "ticket_id", "customer_id", "version", "event_id", "severity", "counts", "spells", "seq", "at",
+    ),
+}  # fmt: skip
+_NOW_KNOWN = "AND known_until IS NULL"
 # Due since the fact; a publisher whose clock is ahead must not delay it.
 _SAVE_STATES = """
 UPDATE customer_state s SET state = n.state, due_at = least(s.due_at, n.due_at, now())
@@ -129,80 +119,81 @@ async def find_facts(tx: Tx, facts: Iterable[Fact]) -> dict[FactKey, Fact]:
     for fact in facts:
         ids[type(fact)].append(fact.id)
     found: list[Fact] = []
-    if Registration in ids:
-        found += map(_registration, await tx.fetch(_REGISTRATIONS, ids[Registration]))
-    if Purchase in ids:
-        found += map(_purchase, await tx.fetch(f"{_PURCHASE} order_id = ANY($1)", ids[Purchase]))
-    if Complaint in ids:
-        found += map(_complaint, await tx.fetch(f"{_COMPLAINT} ticket_id = ANY($1)", ids[Complaint]))
+    for kind, some in ids.items():
+        by_id = _SELECT[kind].replace("WHERE customer_id", f"WHERE {_KEYS[kind][1]}")
+        found += map(_FROM_ROW[kind], await tx.fetch(f"{by_id} {_NOW_KNOWN}", some))
     return {(type(fact), fact.id): fact for fact in found}
 
 
 async def list_facts(tx: Tx, customer_ids: Iterable[UUID]) -> dict[UUID, list[Fact]]:
-    """All facts about these customers."""
+    """All that is known now about these customers."""
     wanted = list(customer_ids)
     facts: dict[UUID, list[Fact]] = defaultdict(list)
-    if wanted:
-        for r in await tx.fetch(_REGISTRATIONS, wanted):
-            facts[r["customer_id"]].append(_registration(r))
-        for r in await tx.fetch(f"{_PURCHASE} customer_id = ANY($1)", wanted):
-            facts[r["customer_id"]].append(_purchase(r))
-        for r in await tx.fetch(f"{_COMPLAINT} customer_id = ANY($1)", wanted):
-            facts[r["customer_id"]].append(_complaint(r))
+    for kind, statement in _SELECT.items() if wanted else ():
+        for r in await tx.fetch(f"{statement} {_NOW_KNOWN}", wanted):
+            facts[r["customer_id"]].append(_FROM_ROW[kind](r))
     return facts
 
 
-async def save_facts(tx: Tx, facts: Mapping[FactKey, Fact]) -> None:
-    """Store facts; one that is there already is replaced by a higher version only."""
-    registrations: list[Registration] = []
-    purchases: list[Purchase] = []
-    complaints: list[Complaint] = []
-    by_kind: dict[type[Fact], list[Any]] = {
-        Registration: registrations, Purchase: purchases, Complaint: complaints
-    }  # fmt: skip
-    for (kind, _), fact in facts.items():
-        by_kind[kind].append(fact)
-    if registrations:
+async def list_versions(tx: Tx, customer_id: UUID) -> list[Version]:
+    """All that was ever known about a customer."""
+    return [
+        Version(_FROM_ROW[kind](r), r["known_from"], r["known_until"])
+        for kind, statement in _SELECT.items()
+        for r in await tx.fetch(statement, [customer_id])
+    ]
+
+
+async def save_facts(tx: Tx, facts: Iterable[Fact], superseding: Iterable[Fact]) -> None:
+    """Store new versions of facts, which are known from now on; what they supersede was known until now."""
+    rows: dict[type[Fact], list[tuple[object, ...]]] = defaultdict(list)
+    for fact in facts:
+        rows[type(fact)].append(_TO_ROW[type(fact)](fact))
+    for kind, records in rows.items():
+        await tx.copy_records_to_table(_KEYS[kind][0], records=records, columns=_COLUMNS[kind])
+    later: dict[type[Fact], list[Fact]] = defaultdict(list)
+    for fact in superseding:
+        later[type(fact)].append(fact)
+    for kind, some in later.items():
+        table, key = _KEYS[kind]
         await tx.execute(
-            _SAVE_REGISTRATIONS, [f.id for f in registrations], [f.version for f in registrations],
-            [f.event_id for f in registrations], [instant(f.registered_at) for f in registrations],
+            f"UPDATE {table} f SET known_until = now() FROM unnest($1::uuid[], $2::int[]) AS n (id, version)"
+            f" WHERE f.{key} = n.id AND f.version < n.version AND f.known_until IS NULL",
+            [fact.id for fact in some], [fact.version for fact in some],
         )  # fmt: skip
-    if purchases:
-        await tx.execute(
-            _SAVE_PURCHASES, *_identity(purchases),
-            [instant(f.ordered_at) for f in purchases], [f.amount_minor for f in purchases],
-            [f.list_amount_minor for f in purchases], [f.counts for f in purchases],
-        )  # fmt: skip
-    if complaints:
-        await tx.execute(
-            _SAVE_COMPLAINTS, *_identity(complaints), [f.severity for f in complaints],
-            [f.counts for f in complaints], [json.dumps(f.spells) for f in complaints],
-        )  # fmt: skip
-
-
-def instant(micros: int) -> datetime:
-    """The instant so many microseconds after 1970."""
-    return _EPOCH + timedelta(microseconds=micros)
-
-
-def _identity(facts: list[F]) -> tuple[list[UUID], list[UUID], list[int], list[UUID]]:
-    return (
-        [f.id for f in facts], [f.customer_id for f in facts], [f.version for f in facts],
-        [f.event_id for f in facts],
-    )  # fmt: skip
 
 
 def _registration(r: Any) -> Registration:
-    return Registration(
-        r["customer_id"], r["customer_id"], r["version"], r["event_id"], micros(r["registered_at"])
-    )
+    customer_id, version, event_id, registered_at, seq, at, *_ = r
+    return Registration(customer_id, customer_id, version, event_id, micros(registered_at), seq, micros(at))
 
 
 def _purchase(r: Any) -> Purchase:
-    order_id, customer_id, version, event_id, ordered_at, amount, list_amount, counts = r
-    return Purchase(order_id, customer_id, version, event_id, micros(ordered_at), amount, list_amount, counts)
+    order_id, customer_id, version, event_id, ordered_at, amount, list_amount, counts, seq, at, *_ = r
+    return Purchase(
+        order_id, customer_id, version, event_id, micros(ordered_at), amount, list_amount, counts, seq,
+        micros(at),
+    )  # fmt: skip
 
 
 def _complaint(r: Any) -> Complaint:
-    ticket_id, customer_id, version, event_id, severity, counts, spells = r
-    return Complaint(ticket_id, customer_id, version, event_id, severity, counts, _spells.decode(spells))
+    ticket_id, customer_id, version, event_id, severity, counts, spells, seq, at, *_ = r
+    return Complaint(
+        ticket_id, customer_id, version, event_id, severity, counts, _spells.decode(spells), seq, micros(at)
+    )
+
+
+_FROM_ROW: Mapping[type[Fact], Callable[[Any], Fact]] = {
+    Registration: _registration, Purchase: _purchase, Complaint: _complaint
+}  # fmt: skip
+_TO_ROW: Mapping[type[Fact], Callable[[Any], tuple[object, ...]]] = {
+    Registration: lambda f: (f.id, f.version, f.event_id, instant(f.registered_at), f.seq, instant(f.at)),
+    Purchase: lambda f: (
+        f.id, f.customer_id, f.version, f.event_id, instant(f.ordered_at), f.amount_minor,
+        f.list_amount_minor, f.counts, f.seq, instant(f.at),
+    ),
+    Complaint: lambda f: (
+        f.id, f.customer_id, f.version, f.event_id, f.severity, f.counts, json.dumps(f.spells), f.seq,
+        instant(f.at),
+    ),
+}  # fmt: skip

@@ -1,4 +1,8 @@
-"""Rows of facts and states."""
+"""Rows of facts and states.
+
+Every version of a fact is kept, with the event that told it: `seq` its place in the publisher's stream, `at`
+when it happened, and from when until when it was what scoring knew. What is known now has no `known_until`.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -15,14 +19,22 @@ def _instant(*, nullable: bool = False) -> Column[datetime]:
     return Column(DateTime(timezone=True), nullable=nullable)
 
 
+def _known_from() -> Column[datetime]:
+    return Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+
+
 class CustomerFact(ScoringTable, table=True):
     """A customer whose file was opened."""
 
     __tablename__ = "customer_fact"
     customer_id: UUID = Field(primary_key=True)
-    version: int = Field(sa_type=Integer)
+    version: int = Field(primary_key=True, sa_type=Integer)
     event_id: UUID
     registered_at: datetime = Field(sa_column=_instant())
+    seq: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_column=_instant())
+    known_from: datetime = Field(sa_column=_known_from())
+    known_until: datetime | None = Field(default=None, sa_column=_instant(nullable=True))
 
 
 class PurchaseFact(ScoringTable, table=True):
@@ -35,12 +47,16 @@ class PurchaseFact(ScoringTable, table=True):
     )
     order_id: UUID = Field(primary_key=True)
     customer_id: UUID
-    version: int = Field(sa_type=Integer)
+    version: int = Field(primary_key=True, sa_type=Integer)
     event_id: UUID
     ordered_at: datetime = Field(sa_column=_instant())
     amount_minor: int = Field(sa_type=BigInteger)
     list_amount_minor: int = Field(sa_type=BigInteger)
     counts: bool
+    seq: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_column=_instant())
+    known_from: datetime = Field(sa_column=_known_from())
+    known_until: datetime | None = Field(default=None, sa_column=_instant(nullable=True))
 
 
 class ComplaintFact(ScoringTable, table=True):
@@ -57,11 +73,15 @@ class ComplaintFact(ScoringTable, table=True):
     )
     ticket_id: UUID = Field(primary_key=True)
     customer_id: UUID
-    version: int = Field(sa_type=Integer)
+    version: int = Field(primary_key=True, sa_type=Integer)
     event_id: UUID
     severity: int = Field(sa_type=SmallInteger)
     counts: bool
     spells: list[list[Any]] = Field(sa_type=JSONB)
+    seq: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_column=_instant())
+    known_from: datetime = Field(sa_column=_known_from())
+    known_until: datetime | None = Field(default=None, sa_column=_instant(nullable=True))
 
 
 class CustomerState(ScoringTable, table=True):

@@ -30,10 +30,10 @@ async def read_score(
     band_days = settings.churn_horizon_days
     days = horizon_days or band_days
     score, reasons = domain.score(known, served, days, band_days, now)
-    return _view(known, served, score, reasons, days, settings.currency, now)
+    return view(known, served, score, reasons, days, settings.currency, now)
 
 
-def _view(
+def view(
     known: Known,
     served: Served,
     score: Score | None,
@@ -42,6 +42,7 @@ def _view(
     currency: str,
     now: datetime,
 ) -> ScoreView:
+    """A score as it is answered."""
     return ScoreView(
         customer_id=known.customer_id,
         p_alive=score.p_alive if score else None,

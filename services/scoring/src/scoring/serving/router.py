@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from scoring.serving import store
 from scoring.serving.handlers import read_score
+from scoring.serving.past import Asked, asked, read_past_score
 from scoring.serving.schemas import ListedScoreView, ScoreView
 from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
@@ -15,6 +16,7 @@ from shared.events.scoring import Band
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db, Time
+from shared.web.fields import Instant
 from shared.web.paging import Page, Pages
 from shared.web.routing import Router
 from shared.web.sync import SyncWanted
@@ -37,6 +39,21 @@ Settings = Annotated[ScoringSettings, Depends(_settings)]
 Arrived = Annotated[Arrivals, Depends(_arrivals)]
 
 
+async def _past(
+    clock: Time,
+    as_of: Annotated[Instant | None, Query(description="A past instant, by default this moment.")] = None,
+    known: Annotated[
+        Literal["then", "now"] | None, Query(description="What was known then, or is known now of then.")
+    ] = None,
+    orders_seq: Annotated[int | None, Query(ge=0, description="`progress.orders` of an answer.")] = None,
+    service_desk_seq: Annotated[
+        int | None, Query(ge=0, description="`progress.service_desk` of the same answer.")
+    ] = None,
+    model_version: Annotated[int | None, Query(ge=0, description="`model.version` of it.")] = None,
+) -> Asked | None:
+    return asked(as_of, known, (orders_seq, service_desk_seq), model_version, clock.now())
+
+
 @router.get("/{customer_id}", response_model=ScoreView)
 async def get_score(
     customer_id: UUID,
@@ -46,11 +63,18 @@ async def get_score(
     settings: Settings,
     arrivals: Arrived,
     sync: SyncWanted,
+    past: Annotated[Asked | None, Depends(_past)],
     horizon_days: Horizon = None,
 ) -> Response:
-    """A customer's loyalty, churn risk and value, as of this moment, with reasons that add up to the risk."""
+    """A customer's loyalty, churn risk and value, as of this moment, with reasons that add up to the risk.
+
+    With `as_of` as of a past instant: as it was then known, or with `known=now` as it is now known to have
+    been. With the `as_of`, `progress` and model version of an earlier answer that answer comes again.
+    """
     if not caller.sees(customer_id):
         raise store.unknown(customer_id)
+    if past is not None:
+        return answer(await read_past_score(db, settings, customer_id, horizon_days, past))
     headers = await arrivals.wait_for(sync)
     return answer(await read_score(db, settings, customer_id, horizon_days, clock.now()), headers=headers)
 

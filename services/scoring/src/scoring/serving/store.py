@@ -19,9 +19,10 @@ MOST_CITED = 10
 _FIND = f"""
 SELECT s.state, c.band, coalesce(o.last_seq, 0), coalesce(d.last_seq, 0),
        ARRAY(SELECT event_id FROM purchase_fact p WHERE p.customer_id = $1 AND p.counts
+                 AND p.known_until IS NULL
              ORDER BY p.ordered_at DESC, p.order_id LIMIT {MOST_CITED}),
        ARRAY(SELECT jsonb_build_array(event_id, spells) FROM complaint_fact f
-             WHERE f.customer_id = $1 AND f.counts
+             WHERE f.customer_id = $1 AND f.counts AND f.known_until IS NULL
              ORDER BY f.spells -> 0 -> 0 DESC, f.ticket_id LIMIT {MOST_CITED})
 FROM customer_state s
 LEFT JOIN customer_score c ON c.customer_id = s.customer_id
@@ -67,7 +68,7 @@ async def get(tx: Tx, customer_id: UUID) -> Known:
         orders,
         service_desk,
         purchases,
-        [CitedComplaint(event_id, _phases(spells)) for event_id, spells in cited],
+        [CitedComplaint(event_id, phases(spells)) for event_id, spells in cited],
     )
 
 
@@ -121,5 +122,6 @@ async def list_scores(
     return [Listed(*record) for record in found]
 
 
-def _phases(spells: Sequence[Spell]) -> frozenset[int]:
+def phases(spells: Sequence[Spell]) -> frozenset[int]:
+    """The phases that a complaint with these spells has been in."""
     return frozenset({OPEN, *(spell.outcome for spell in spells)})
