@@ -3,7 +3,7 @@ import pytest
 
 from scoring.models import gamma_gamma
 from scoring.models.fit import logs
-from scoring.models.gamma_gamma import PUBLISHED, Params
+from scoring.models.gamma_gamma import PUBLISHED, Params, Spending
 from scoring.models.rfm import Summary
 
 
@@ -24,12 +24,11 @@ def test_the_expected_amount_lies_between_the_customer_s_mean_and_everybody_s() 
 
 
 def test_the_gradient_is_the_slope_of_the_likelihood(cdnow: Summary) -> None:
-    bought = cdnow.rows.x > 0
-    x, m, at = cdnow.rows.x[bought], cdnow.mean_amount[bought], logs(Params(3, 2, 20))
-    _, gradient = gamma_gamma.log_likelihood_with_gradient(at, x, m)
+    spending, at = Spending.of(cdnow.rows.x, cdnow.mean_amount), logs(Params(3, 2, 20))
+    _, gradient = gamma_gamma.log_likelihood_with_gradient(at, spending)
     for j, move in enumerate(np.eye(3) * 1e-5):
-        above, _ = gamma_gamma.log_likelihood_with_gradient(at + move, x, m)
-        below, _ = gamma_gamma.log_likelihood_with_gradient(at - move, x, m)
+        above, _ = gamma_gamma.log_likelihood_with_gradient(at + move, spending)
+        below, _ = gamma_gamma.log_likelihood_with_gradient(at - move, spending)
         assert gradient[j] == pytest.approx((above - below) / 2e-5, rel=1e-5)
 
 

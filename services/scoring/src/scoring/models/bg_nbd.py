@@ -68,8 +68,7 @@ def p_no_purchase(params: Params, x: ArrayLike, T: ArrayLike, t: ArrayLike) -> F
 def churn(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: ArrayLike) -> Floats:
     """1 − P(alive)·(1 − P₀(H)): the probability that nothing is bought in the `horizon` weeks after T."""
     x, t_x, T, horizon = floats(x, t_x, T, horizon)
-    odds = log_odds_dead(params, x, t_x, T, chances=x)
-    return np.asarray(special.expit(odds) + special.expit(-odds) * p_no_purchase(params, x, T, horizon))
+    return churn_after(params, x, t_x, T, horizon, chances=x)
 
 
 def prior(rows: Rows) -> Params:
@@ -97,7 +96,7 @@ def log_odds_dead(params: Params, x: Floats, t_x: Floats, T: Floats, *, chances:
     """ln D; −∞ for those who had no chance to stop."""
     r, alpha, a, b = astuple(params)
     had = chances > 0
-    odds = np.log(a) - np.log(np.where(had, b + chances - 1, 1.0))
+    odds = np.log(a) - np.log(np.where(had, b + (chances - 1), 1.0))
     return np.where(had, odds + (r + x) * np.log1p((T - t_x) / (alpha + t_x)), -np.inf)
 
 
@@ -112,6 +111,18 @@ def log_likelihood_after(params: Params, x: Floats, t_x: Floats, T: Floats, *, c
         - log_rising(a + b, chances)
         + np.logaddexp(0, log_odds_dead(params, x, t_x, T, chances=chances))
     )
+
+
+def churn_after(
+    params: Params, x: Floats, t_x: Floats, T: Floats, horizon: Floats, *, chances: Floats
+) -> Floats:
+    """The probability that nothing is bought, after so many chances to stop.
+
+    Added up, so that small chances keep their digits.
+    """
+    odds = log_odds_dead(params, x, t_x, T, chances=chances)
+    silent = p_no_purchase(params, x, T, horizon)
+    return np.asarray(np.minimum(special.expit(odds) + special.expit(-odds) * silent, 1.0))
 
 
 def purchases_if_alive(params: Params, x: Floats, T: Floats, t: Floats, *, chances: Floats) -> Floats:
@@ -131,6 +142,6 @@ def _piece(params: Params, rows: Rows, piece: slice, first_chances: int) -> Floa
     both = special.psi(a + b) - special.psi(a + b + chances)
     d_a = both + dead / a
     d_b = both + special.psi(b + chances) - special.psi(b)
-    d_b -= dead / np.where(chances > 0, b + chances - 1, 1.0)
+    d_b -= dead / np.where(chances > 0, b + (chances - 1), 1.0)
     value = log_likelihood_after(params, x, t_x, T, chances=chances)
     return np.array([weight @ part for part in (value, d_r, d_alpha, d_a, d_b)])

@@ -6,7 +6,7 @@ the mode does not depend on the unit of time or money. Small deployments lean on
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from scipy import optimize
@@ -39,6 +39,20 @@ class Fit(Generic[Params]):
     converged: bool
 
 
+class Data(Protocol):
+    """What a likelihood is summed over: entries that stand for so many customers."""
+
+    @property
+    def customers(self) -> float: ...
+
+    def __len__(self) -> int: ...
+
+    def every(self, step: int) -> Self: ...
+
+
+Some = TypeVar("Some", bound=Data)
+
+
 def fit_rows(
     kind: type[Params],
     log_likelihood: Callable[[Floats, Rows], tuple[float, Floats]],
@@ -51,28 +65,41 @@ def fit_rows(
     """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood.
 
     The search begins at the prior's medians; without the prior a second one begins e^`other_start` away.
-    Where rows are very many, it begins at the fit to a regular sample of them.
     """
-    rows = rows.for_fitting()
+    distinct = rows.collapsed()
+    rough = distinct.for_fitting()
     centre = logs(prior)
     starts = [centre] if use_prior else [centre, centre + np.asarray(other_start)]
-    every = len(rows.x) // (MANY_ROWS // 10)
-    if every > 1:
-        sample = rows.every(every)
-        starts = [
-            climb(
-                lambda at: log_likelihood(at, sample), starts, centre if use_prior else None, sample.customers
-            ).at
-        ]
-    peak = climb(lambda at: log_likelihood(at, rows), starts, centre if use_prior else None, rows.customers)
+    peak = climb_from_sample(log_likelihood, rough, starts, centre if use_prior else None)
+    exact = peak.log_likelihood if rough is distinct else log_likelihood(peak.at, distinct)[0]
     return Fit(
         params=kind(*(float(value) for value in np.exp(peak.at))),
         standard_errors=peak.standard_errors([field.name for field in fields(kind)]),
-        log_likelihood=peak.log_likelihood,
+        log_likelihood=exact,
         n=round(rows.customers),
         repeat_buyers=round(rows.repeat_buyers),
         prior_driven=use_prior and rows.repeat_buyers < ENOUGH_REPEAT_BUYERS,
         converged=peak.converged,
+    )
+
+
+def climb_from_sample(
+    log_likelihood: Callable[[Floats, Some], tuple[float, Floats]],
+    data: Some,
+    starts: Sequence[Floats],
+    centre: Floats | None,
+    least: Floats | float = -np.inf,
+) -> "Peak":
+    """`climb`, where entries are very many from the peak of a regular sample of them, whose shape it uses."""
+    every = len(data) // (MANY_ROWS // 10)
+    if every > 1:
+        sample = data.every(every)
+        below = climb(lambda at: log_likelihood(at, sample), starts, centre, sample.customers, least=least)
+        starts, shape = [below.at], below.covariance * sample.customers
+    else:
+        shape = None
+    return climb(
+        lambda at: log_likelihood(at, data), starts, centre, data.customers, least=least, shape=shape
     )
 
 
@@ -102,10 +129,14 @@ def climb(
     centre: Floats | None,
     weight: float,
     sigma: Floats | float = PRIOR_SIGMA,
+    least: Floats | float = -np.inf,
+    shape: Floats | None = None,
 ) -> Peak:
     """The highest peak reached from the starts. `centre`: the prior's medians in logarithms, None: no prior.
 
-    `weight` is the number of customers; it only scales the search.
+    `weight` is the number of customers; it only scales the search. No parameter comes below e^`least`. `shape`:
+    the covariance one customer is thought to make, with which few steps do. Not converged where a parameter
+    went as far as it may, for then the likelihood has no peak.
     """
     scale = max(weight, 1.0)
 
@@ -119,10 +150,11 @@ def climb(
             return 1e10, np.zeros_like(at)
         return -value / scale, -gradient / scale
 
-    best = None
-    for start in starts:
+    low, high = np.maximum(starts[0] - _REACH, least), starts[0] + _REACH
+    best = None if shape is None else _quick(cost, starts[0], shape, low, high)
+    for start in starts if best is None else []:
         found = optimize.minimize(
-            cost, start, jac=True, method="L-BFGS-B", bounds=[(at - _REACH, at + _REACH) for at in starts[0]],
+            cost, start, jac=True, method="L-BFGS-B", bounds=list(zip(low, high, strict=True)),
             options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7, "maxls": 40},
         )  # fmt: skip
         if best is None or found.fun < best.fun - 1e-12:
@@ -130,8 +162,22 @@ def climb(
     assert best is not None, "at least one start"
     at = np.asarray(best.x, dtype=np.float64)
     hessian = curvature(lambda where: cost(where)[1], at) * scale
-    flat = float(np.abs(best.jac).max()) < 1e-4
-    return Peak(at, covariance(hessian), log_likelihood(at)[0], bool(best.success) or flat)
+    flat = bool(best.success) or float(np.abs(best.jac).max()) < 1e-4
+    inside = bool((np.abs(at - starts[0]) < _REACH).all())
+    return Peak(at, covariance(hessian), log_likelihood(at)[0], flat and inside)
+
+
+def _quick(
+    cost: Callable[[Floats], tuple[float, Floats]], start: Floats, shape: Floats, low: Floats, high: Floats
+) -> optimize.OptimizeResult | None:
+    """The lowest point by way of a known shape; None where that was not to be."""
+    if not np.isfinite(shape).all():
+        return None
+    found = optimize.minimize(
+        cost, start, jac=True, method="BFGS", options={"hess_inv0": shape, "gtol": 1e-7, "maxiter": 50}
+    )
+    there = np.abs(found.jac).max() < 1e-6 and ((found.x > low) & (found.x < high)).all()
+    return found if there else None
 
 
 def curvature(gradient: Callable[[Floats], Floats], at: Floats, step: float = 1e-4) -> Floats:
@@ -149,7 +195,8 @@ def covariance(hessian: Floats) -> Floats:
     """The inverse of the negative log posterior's Hessian; NaN where it is not positive definite."""
     try:
         np.linalg.cholesky(hessian)
-        return np.asarray(np.linalg.inv(hessian))
+        inverse = np.linalg.inv(hessian)
+        return np.asarray((inverse + inverse.T) / 2)
     except np.linalg.LinAlgError:
         return np.full_like(hessian, np.nan)
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from .arrays import Floats, floats, in_pieces
-from .fit import ENOUGH_REPEAT_BUYERS, Fit, climb, logs
+from .arrays import Floats, floats, in_pieces, weighed
+from .fit import ENOUGH_REPEAT_BUYERS, Fit, climb_from_sample, logs
 from .rising import log_rising
 
 _SMALLEST_Q = 1.01
@@ -69,51 +69,86 @@ def prior(mean_amount: ArrayLike) -> Params:
     return Params(PUBLISHED.p, PUBLISHED.q, PUBLISHED.gamma * unit)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Spending:
+    """x > 0 repeat purchases of mean amount > 0; `weight` customers alike."""
+
+    x: Floats
+    mean_amount: Floats
+    weight: Floats
+
+    @classmethod
+    def of(cls, x: ArrayLike, mean_amount: ArrayLike) -> "Spending":
+        """The distinct pairs. Customers without a repeat purchase, or whose were worth nothing, are left out.
+
+        ValueError where anything is not finite.
+        """
+        x, m = floats(x, mean_amount)
+        if not (np.isfinite(x).all() and np.isfinite(m).all()):
+            raise ValueError("x and mean_amount are finite")
+        told = (x > 0) & (m > 0)
+        x, m = x[told], m[told]
+        order = np.lexsort((x, m))
+        x, m = x[order], m[order]
+        first = np.flatnonzero(np.append(True, (x[1:] != x[:-1]) | (m[1:] != m[:-1]))[: len(x)])
+        return cls(x[first], m[first], np.diff(np.append(first, len(x))).astype(np.float64))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def customers(self) -> float:
+        """How many customers they stand for."""
+        return float(self.weight.sum())
+
+    def every(self, step: int) -> "Spending":
+        """Each `step`-th entry: a regular sample."""
+        return Spending(self.x[::step], self.mean_amount[::step], self.weight[::step])
+
+
 def fit(x: ArrayLike, mean_amount: ArrayLike, *, use_prior: bool = True) -> Fit[Params]:
     """The parameters at the maximum a posteriori, or without the prior at the maximum of the likelihood.
 
-    Customers without a repeat purchase, or whose repeat purchases were worth nothing, tell nothing and are
-    left out: n counts the others. q ≤ 1, where the mean of everybody would be infinite, becomes 1.01.
+    n counts the customers who tell something: with repeat purchases that were worth something. q stays above
+    1, as below it the mean of everybody would be infinite.
     """
-    x, m = floats(x, mean_amount)
-    if not (np.isfinite(x).all() and np.isfinite(m).all()):
-        raise ValueError("x and mean_amount are finite")
-    told = (x > 0) & (m > 0)
-    x, m = x[told], m[told]
-    middle = prior(m)
-    centre = logs(middle)
-    starts = [centre] if use_prior else [centre, centre + np.array([-1.0, 0.3, 1.0])]
-    peak = climb(
-        lambda at: log_likelihood_with_gradient(at, x, m),
-        starts,
+    spending = Spending.of(x, mean_amount)
+    told = np.repeat(spending.mean_amount, spending.weight.astype(np.int64))
+    centre = logs(prior(told))
+    peak = climb_from_sample(
+        log_likelihood_with_gradient,
+        spending,
+        [centre] if use_prior else [centre, centre + np.array([-1.0, 0.3, 1.0])],
         centre if use_prior else None,
-        float(len(x)),
+        least=np.array([-np.inf, np.log(_SMALLEST_Q), -np.inf]),
     )
-    p, q, gamma = (float(value) for value in np.exp(peak.at))
+    n = round(spending.customers)
     return Fit(
-        params=Params(p, max(q, _SMALLEST_Q), gamma),
+        params=Params(*(float(value) for value in np.exp(peak.at))),
         standard_errors=peak.standard_errors([field.name for field in fields(Params)]),
         log_likelihood=peak.log_likelihood,
-        n=len(x),
-        repeat_buyers=len(x),
-        prior_driven=use_prior and len(x) < ENOUGH_REPEAT_BUYERS,
+        n=n,
+        repeat_buyers=n,
+        prior_driven=use_prior and n < ENOUGH_REPEAT_BUYERS,
         converged=peak.converged,
     )
 
 
-def log_likelihood_with_gradient(at: Floats, x: Floats, mean_amount: Floats) -> tuple[float, Floats]:
-    """Σ ln L and its gradient in (ln p, ln q, ln γ)."""
+def log_likelihood_with_gradient(at: Floats, spending: Spending) -> tuple[float, Floats]:
+    """Σ weight·ln L and its gradient in (ln p, ln q, ln γ)."""
     params = Params(*(float(value) for value in np.exp(at)))
-    found = in_pieces(lambda piece: _piece(params, x[piece], mean_amount[piece]), len(x))
+    found = in_pieces(lambda piece: _piece(params, spending, piece), len(spending))
     total = np.sum(found, axis=0) if found else np.zeros(4)
     return float(total[0]), total[1:] * np.array(astuple(params))
 
 
-def _piece(params: Params, x: Floats, m: Floats) -> Floats:
+def _piece(params: Params, spending: Spending, piece: slice) -> Floats:
+    """ln L and ∂/∂(p, q, γ) summed over a piece of the entries."""
     p, q, gamma = astuple(params)
+    x, m, weight = spending.x[piece], spending.mean_amount[piece], spending.weight[piece]
     spent = x * m
     both = special.psi(p * x + q)
-    d_p = x * (both - special.psi(p * x) + np.log(spent / (gamma + spent)))
+    d_p = x * (both - special.psi(p * x) - np.log1p(gamma / spent))
     d_q = both - special.psi(q) - np.log1p(spent / gamma)
     d_gamma = q / gamma - (p * x + q) / (gamma + spent)
-    return np.array([part.sum() for part in (log_likelihood(params, x, m), d_p, d_q, d_gamma)])
+    return np.array([weighed(weight, part) for part in (log_likelihood(params, x, m), d_p, d_q, d_gamma)])

@@ -53,8 +53,7 @@ def expected_purchases(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLik
 def churn(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: ArrayLike) -> Floats:
     """1 − P(alive)·(1 − P₀(H)): the probability that nothing is bought in the `horizon` weeks after T."""
     x, t_x, T, horizon = floats(x, t_x, T, horizon)
-    odds = bg_nbd.log_odds_dead(params, x, t_x, T, chances=x + 1)
-    return np.asarray(special.expit(odds) + special.expit(-odds) * p_no_purchase(params, x, T, horizon))
+    return bg_nbd.churn_after(params, x, t_x, T, horizon, chances=x + 1)
 
 
 def log_likelihood_with_gradient(logs: Floats, rows: Rows) -> tuple[float, Floats]:

@@ -110,7 +110,8 @@ def churn(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: A
     """1 − P(alive)·(1 − P₀(H)): the probability that nothing is bought in the `horizon` weeks after T."""
     odds = log_odds_dead(params, x, t_x, T)
     silent = p_no_purchase(params, x, T, horizon)
-    return np.asarray(special.expit(odds) + special.expit(-odds) * silent)  # a sum keeps small chances
+    # Added up, so that small chances keep their digits.
+    return np.asarray(np.minimum(special.expit(odds) + special.expit(-odds) * silent, 1.0))
 
 
 def log_likelihood_with_gradient(logs: Floats, rows: Rows) -> tuple[float, Floats]:

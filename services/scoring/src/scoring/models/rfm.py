@@ -38,6 +38,9 @@ class Rows:
                 raise ValueError(f"row {int(np.argmin(kept))}: {rule}")
         return rows
 
+    def __len__(self) -> int:
+        return len(self.x)
+
     @property
     def customers(self) -> float:
         """How many customers the rows stand for."""
@@ -68,10 +71,12 @@ class Rows:
         """The distinct rows; where they are very many, with times rounded to days.
 
         A day hardly matters to a rate per week, and a million customers who bought once become as many rows
-        as there are days.
+        as there are days. Where the customers themselves are young it does: then to a hundredth of their age.
         """
         distinct = self.collapsed()
-        return distinct if len(distinct.x) <= MANY_ROWS else distinct.collapsed(DAY)
+        if len(distinct) <= MANY_ROWS:
+            return distinct
+        return distinct.collapsed(min(DAY, float(np.median(distinct.T)) / 100) or None)
 
     def every(self, step: int) -> "Rows":
         """Each `step`-th row: a regular sample."""
