@@ -14,3 +14,16 @@ class ScoringSettings(ServiceSettings):
     """The model is fitted anew when the served one is so old."""
     margin: float = Field(0.3, gt=0, le=1)
     """The share of an amount that is earned, for the value of a customer."""
+    information_value_minor: int | None = Field(None, ge=0, le=10**15)
+    """What a customer's information is held to be worth; shown apart, as it is not measured."""
+    knowledge_value_minor: int | None = Field(None, ge=0, le=10**15)
+    """The same of their knowledge."""
+    loss_spend_per_week_minor: int | None = Field(None, ge=0, le=10**12)
+    """What losing a customer costs: spend per week · weeks per year · years · (1 + told · heeding share ·
+    (1 + retold to) · leaving share). Spend and years: by default each customer's own, or the model's."""
+    loss_weeks_per_year: float = Field(52, ge=0, le=53)
+    loss_years: float | None = Field(None, ge=0, le=100)
+    loss_told: int = Field(10, ge=0, le=10_000)
+    loss_heeding_share: float = Field(0.5, ge=0, le=1)
+    loss_retold_to: int = Field(5, ge=0, le=1000)
+    loss_leaving_share: float = Field(0.25, ge=0, le=1)

@@ -91,7 +91,7 @@ def test_of_customers_like_clockwork_their_own_events_foretell_best() -> None:
 
 
 def random_buyers(customers: int, seed: int = 2) -> Purchases:
-    """The world that the probabilistic model believes in: they come over two years, buy at random, and leave."""
+    """The world of the probabilistic model: they come over two years, buy at random, and leave."""
     dice = np.random.default_rng(seed)
     rate, start = dice.gamma(0.9, 1 / 6, customers), dice.uniform(0, 100, customers)
     end = np.minimum(start + dice.exponential(1 / dice.gamma(1.2, 1 / 40, customers)), 156)
@@ -102,13 +102,13 @@ def random_buyers(customers: int, seed: int = 2) -> Purchases:
     return Purchases.of(who, np.concatenate([start, again]), dice.gamma(5, 1 / 5, len(who)) * mean[who])
 
 
-def test_in_its_own_world_nothing_foretells_better_than_the_probabilistic_model() -> None:
+def test_in_its_own_world_the_probabilistic_model_wins_wherever_it_knows_what_somebody_spends() -> None:
     tested = backtest(random_buyers(20_000), 156.0)
     assert len(tested.contests) == len(SEGMENTS)
     for contest in tested.contests:
-        least = contest.errors[contest.winner].rmse
-        assert contest.errors["probabilistic"].rmse == pytest.approx(least, rel=0.01)
-        assert abs(contest.errors["probabilistic"].bias) < 0.1 * contest.actual
+        if not contest.segment.startswith("once"):  # it leaves out the first amount, which others use
+            assert (contest.winner, contest.decided) == ("probabilistic", True)
+            assert abs(contest.errors["probabilistic"].bias) < 0.1 * contest.actual
 
 
 def test_a_segment_too_small_to_tell_is_left_to_the_probabilistic_model() -> None:
