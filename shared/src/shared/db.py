@@ -48,13 +48,16 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str, *, size: int = 10) -> "Database":
-        """Connect; raises `OSError` or `asyncpg.PostgresError` when the server cannot be reached."""
+    async def open(cls, url: str, *, size: int = 10, schema: str | None = None) -> "Database":
+        """Connect; raises `OSError` or `asyncpg.PostgresError` when the server cannot be reached.
+
+        `schema`: where the tables are, and nowhere else; by default where the server looks.
+        """
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
-            server_settings=_SESSION,
+            server_settings=_SESSION | ({"search_path": schema} if schema else {}),
             reset=_reset_if_left_in_transaction,
             command_timeout=20,
             max_inactive_connection_lifetime=300,

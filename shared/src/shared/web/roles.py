@@ -16,7 +16,7 @@ WRITE = frozenset(
     }
 )
 IMPORT = frozenset({"customers:import", "products:import", "orders:import", "tickets:import"})
-OPERATE = frozenset({"scores:fit", "events:read", "parked:read", "parked:write"})
+OPERATE = frozenset({"scores:fit", "scores:rebuild", "events:read", "parked:read", "parked:write"})
 
 SCOPES = READ | WRITE | IMPORT | OPERATE
 

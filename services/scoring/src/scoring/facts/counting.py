@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import UUID
 
-from scoring.facts.domain import EMPTY, Fact, State, apply, summarize
+from scoring.facts.domain import EMPTY, Fact, Purchase, State, apply, summarize
 
 FactKey: TypeAlias = tuple[type[Fact], UUID]
 
@@ -20,6 +20,8 @@ class Counted:
     """Those of which an earlier version is known."""
     states: dict[UUID, State] = field(default_factory=dict)
     late: set[UUID] = field(default_factory=set)
+    restated: set[UUID] = field(default_factory=set)
+    """Late customers of whom something is now known that was so before. A cancellation is news, not that."""
 
     def rebuild(self, facts: Mapping[UUID, Iterable[Fact]]) -> None:
         """Sum up the late customers from all their facts, this batch's included."""
@@ -44,12 +46,12 @@ def count(states: Mapping[UUID, State], known: Mapping[FactKey, Fact], facts: It
             counted.superseding.append(fact)
         counted.facts.append(fact)
         counted.latest[key] = fact
-        if customer_id in counted.late:
-            continue
         state = counted.states.get(customer_id) or states.get(customer_id, EMPTY)
-        after = apply(state, before, fact)
+        after = None if customer_id in counted.late else apply(state, before, fact)
         if after is None:
             counted.late.add(customer_id)
+            if not isinstance(fact, Purchase) or fact.counts:
+                counted.restated.add(customer_id)
         elif after is not state:
             counted.states[customer_id] = after
     return counted

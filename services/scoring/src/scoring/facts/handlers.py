@@ -23,6 +23,7 @@ async def count_facts(tx: Tx, deliveries: Sequence[Delivery[Any]]) -> None:
     counted.rebuild(await store.list_facts(tx, counted.late))
     due = {fact.customer_id: delivery.at for fact, delivery in zip(facts, deliveries, strict=True)}
     await store.save_states(tx, counted.states, due)
+    await store.restate(tx, {who: states[who] for who in counted.restated if states[who].purchases})
 
 
 HANDLERS: Mapping[type[Event], Handler] = {

@@ -81,6 +81,12 @@ WHERE s.customer_id = n.customer_id
 """
 
 
+_RESTATE = """
+UPDATE customer_state s SET restated_from = coalesce(s.restated_from, n.state)
+FROM unnest($1::uuid[], $2::bytea[]) AS n (customer_id, state) WHERE s.customer_id = n.customer_id
+"""
+
+
 async def lock_states(tx: Tx, customer_ids: Iterable[UUID]) -> dict[UUID, State]:
     """The states of these customers, who are known from now on; locked in one order, against deadlocks."""
     wanted = list(customer_ids)
@@ -111,6 +117,12 @@ async def save_states(tx: Tx, states: Mapping[UUID, State], due: Mapping[UUID, d
             [encode(state) for state in states.values()],
             [due[customer_id] for customer_id in states],
         )
+
+
+async def restate(tx: Tx, before: Mapping[UUID, State]) -> None:
+    """Remember what these customers' states were: something about their past has become known."""
+    if before:
+        await tx.execute(_RESTATE, list(before), [encode(state) for state in before.values()])
 
 
 async def find_facts(tx: Tx, facts: Iterable[Fact]) -> dict[FactKey, Fact]:

@@ -1,0 +1,86 @@
+"""SQL of rebuilds that were asked for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+from scoring.rebuilding.shadow import Found
+from scoring.rebuilding.tables import RebuildRun
+from shared.db import Database, Tx, new_id, row, rows
+from shared.errors import NotFound
+
+_ONE_AT_A_TIME = 7468759
+
+_OPEN = "SELECT * FROM rebuild_run WHERE phase IN ('waiting', 'replaying')"
+_INSERT = """
+INSERT INTO rebuild_run (id, asked_by, asked_at, phase, events_total, events_done, events_per_second)
+VALUES ($1, $2, $3, 'waiting', 0, 0, 0) ON CONFLICT DO NOTHING
+"""
+_NOTE = """
+UPDATE rebuild_run SET phase = 'replaying', events_total = $2, events_done = $3, events_per_second = $4
+WHERE id = $1
+"""
+_DONE = """
+UPDATE rebuild_run
+SET phase = 'done', events_total = $2, events_done = $2, customers = $3, different = $4, kept = $5,
+    finished_at = now()
+WHERE id = $1
+"""
+_FAILED = "UPDATE rebuild_run SET phase = 'failed', problem = $2, finished_at = now() WHERE id = $1"
+
+
+@asynccontextmanager
+async def alone(db: Database) -> AsyncIterator[bool]:
+    """Whether nobody else is rebuilding at this moment, in whichever process; a crash lets go."""
+    async with db.read() as connection:
+        mine: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ONE_AT_A_TIME)
+        try:
+            yield mine
+        finally:
+            if mine:
+                await connection.execute("SELECT pg_advisory_unlock($1)", _ONE_AT_A_TIME)
+
+
+async def ask(tx: Tx, asked_by: str, at: datetime) -> RebuildRun:
+    """The rebuild that is asked for: a new one, or the one that is open already."""
+    await tx.execute(_INSERT, new_id(), asked_by, at)
+    found = await tx.fetchrow(_OPEN)
+    assert found is not None
+    return row(RebuildRun, found)
+
+
+async def find_open(tx: Tx) -> RebuildRun | None:
+    """The rebuild that waits or runs."""
+    found = await tx.fetchrow(_OPEN)
+    return None if found is None else row(RebuildRun, found)
+
+
+async def get(tx: Tx, run_id: UUID) -> RebuildRun:
+    """One rebuild; raises `NotFound`."""
+    found = await tx.fetchrow("SELECT * FROM rebuild_run WHERE id = $1", run_id)
+    if found is None:
+        raise NotFound(f"There is no rebuild {run_id}; see GET /v1/rebuilds for those there were.")
+    return row(RebuildRun, found)
+
+
+async def list_runs(tx: Tx, limit: int) -> list[RebuildRun]:
+    """The last rebuilds, the newest first."""
+    return rows(
+        RebuildRun, await tx.fetch("SELECT * FROM rebuild_run ORDER BY asked_at DESC LIMIT $1", limit)
+    )
+
+
+async def note(tx: Tx, run_id: UUID, total: int, done: int, per_second: int) -> None:
+    """How far it is."""
+    await tx.execute(_NOTE, run_id, total, done, per_second)
+
+
+async def finish(tx: Tx, run_id: UUID, events: int, found: Found) -> None:
+    """It is swapped in, after so many events."""
+    await tx.execute(_DONE, run_id, events, *found)
+
+
+async def fail(tx: Tx, run_id: UUID, problem: str) -> None:
+    """It cannot be done."""
+    await tx.execute(_FAILED, run_id, problem)

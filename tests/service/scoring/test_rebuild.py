@@ -1,0 +1,203 @@
+"""All of scoring again from the log: beside the live one, compared, and put in its place."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from scoring.facts.domain import DAY as _DAY
+from scoring.facts.handlers import HANDLERS
+from scoring.rebuilding import shadow
+from scoring.rebuilding.handlers import rebuild
+from scoring.rebuilding.store import ask, get
+from scoring.rebuilding.tables import RebuildRun
+from shared.bus.consumer import Consumer
+from shared.bus.inbox import Incoming
+from shared.bus.relay import partition_of
+from shared.testing.waiting import until
+from tests.service.scoring.conftest import (
+    NOW,
+    Scoring,
+    cancelled,
+    completed,
+    created,
+    opened,
+    placed,
+    resolved,
+)
+
+DAY = timedelta(microseconds=_DAY)
+PARTITIONS = 12
+
+
+@pytest.fixture
+def scoring(scoring: Scoring, kafka: str) -> Scoring:
+    """With the broker it consumes from."""
+    scoring.settings = scoring.settings.model_copy(update={"kafka_bootstrap_servers": kafka})
+    return scoring
+
+
+async def publish(scoring: Scoring, incomings: Sequence[Incoming]) -> None:
+    """Put events on the topics as their publishers' relays do."""
+    producer = AIOKafkaProducer(bootstrap_servers=scoring.settings.kafka_bootstrap_servers)
+    await producer.start()
+    for one in incomings:
+        key = one.headers["ce_partitionkey"]
+        await producer.send_and_wait(
+            one.topic, one.value, key.encode(), partition_of(key, PARTITIONS),
+            headers=[(name, value.encode()) for name, value in one.headers.items()],
+        )  # fmt: skip
+    await producer.stop()
+
+
+def lives(scoring: Scoring, customers: Sequence[UUID]) -> list[Incoming]:
+    """What happened to these customers: purchases, one late, one cancelled; a complaint, resolved."""
+    told: list[Incoming] = []
+    for n, who in enumerate(customers):
+        first, late, gone = (placed(who, NOW - days * DAY, 1000 + n) for days in (90, 120, 30))
+        complaint = opened(who, NOW - 20 * DAY)
+        told += scoring.incoming(
+            created(who), first, late, completed(first, NOW - 80 * DAY), gone, complaint,
+            cancelled(gone, NOW - 25 * DAY), resolved(complaint, NOW - 10 * DAY, "recovered"),
+        )  # fmt: skip
+    return told
+
+
+@asynccontextmanager
+async def consuming(scoring: Scoring) -> AsyncIterator[None]:
+    """The live consumer runs."""
+    consumer = Consumer(scoring.db, scoring.settings.kafka_bootstrap_servers, shadow.LIVE_GROUP, HANDLERS)
+    task = asyncio.create_task(consumer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def counted(scoring: Scoring, who: UUID, orders: int) -> bool:
+    last = await scoring.value(
+        "SELECT last_seq FROM stream_progress WHERE topic = 'patron.orders' AND key = $1", str(who)
+    )
+    return bool(last == orders)
+
+
+async def rebuilt(scoring: Scoring) -> RebuildRun:
+    async with scoring.db.tx() as tx:
+        run = await ask(tx, "ann", NOW)
+    await rebuild(scoring.db, scoring.settings, run.id)
+    async with scoring.db.read() as tx:
+        return await get(tx, run.id)
+
+
+async def names(scoring: Scoring) -> list[str]:
+    """Everything that is defined on the tables: indexes, constraints, columns, triggers."""
+    async with scoring.db.read() as tx:
+        found = await tx.fetch(
+            "SELECT indexdef AS is FROM pg_indexes WHERE schemaname = 'public'"
+            " UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)"
+            "   FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+            " UNION ALL SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable"
+            "   || coalesce(column_default, '') FROM information_schema.columns WHERE table_schema = 'public'"
+            " UNION ALL SELECT tgrelid::regclass || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal"
+            " UNION ALL SELECT relname || ' ' || relpersistence::text || coalesce(reloptions::text, '')"
+            "   FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+        )
+    return sorted(r["is"] for r in found)
+
+
+async def test_a_rebuild_mends_what_went_wrong_and_leaves_the_rest(scoring: Scoring) -> None:
+    customers = [uuid4() for _ in range(12)]
+    await publish(scoring, lives(scoring, customers))
+    async with consuming(scoring):
+        await until(lambda: _all(scoring, customers, 5))
+        before, wrong = await names(scoring), customers[0]
+        known = await scoring.value("SELECT min(known_from) FROM purchase_fact")
+        states = await scoring.value("SELECT array_agg(state ORDER BY customer_id) FROM customer_state")
+        async with scoring.db.tx() as tx:  # as a bug would have left it
+            await tx.execute("UPDATE purchase_fact SET amount_minor = 1 WHERE customer_id = $1", wrong)
+            await tx.execute(
+                "UPDATE customer_state SET state = (SELECT state FROM customer_state WHERE customer_id = $2)"
+                " WHERE customer_id = $1", wrong, customers[1],
+            )  # fmt: skip
+        run = await rebuilt(scoring)
+        assert (run.phase, run.different, run.kept) == ("done", 1, 0)
+        assert run.events_done == run.events_total > 0
+        newcomer = uuid4()
+        await publish(scoring, lives(scoring, [newcomer]))
+        await until(lambda: counted(scoring, newcomer, 5))  # live traffic goes on
+    assert await scoring.states_are_their_facts()
+    again = await scoring.value(
+        "SELECT array_agg(state ORDER BY customer_id) FROM customer_state WHERE customer_id <> $1", newcomer
+    )
+    assert again == states
+    assert await scoring.value("SELECT min(known_from) FROM purchase_fact") == known
+    assert await names(scoring) == before
+    restated = await scoring.value(
+        "SELECT count(*) FROM customer_state WHERE restated_from IS NOT NULL AND customer_id = $1", wrong
+    )
+    assert restated == 1
+
+
+async def _all(scoring: Scoring, customers: Sequence[UUID], orders: int) -> bool:
+    return all([await counted(scoring, who, orders) for who in customers])
+
+
+async def test_an_interrupted_rebuild_goes_on_where_it_was(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers = [uuid4() for _ in range(6)]
+    await publish(scoring, lives(scoring, customers))
+    async with consuming(scoring):
+        await until(lambda: _all(scoring, customers, 5))
+
+        async def die(*_: object) -> None:
+            raise SystemError("killed")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("scoring.rebuilding.handlers._swap", die)
+            with pytest.raises(SystemError):
+                await rebuilt(scoring)
+        assert await scoring.value("SELECT count(*) FROM rebuild_run WHERE phase = 'replaying'") == 1
+        run = await rebuilt(scoring)
+    assert run.phase == "done"
+    assert await scoring.value("SELECT count(*) FROM rebuild_run") == 1
+    assert await scoring.value("SELECT to_regnamespace('rebuild') IS NULL")
+    assert await scoring.states_are_their_facts()
+
+
+async def test_what_a_person_decided_of_an_event_is_kept(scoring: Scoring) -> None:
+    who, other = uuid4(), uuid4()
+    told = scoring.incoming(placed(who, NOW - 9 * DAY), placed(who, NOW - 8 * DAY), placed(other, NOW))
+    told[0].value = b"{}"  # cannot be applied; somebody discards it
+    await publish(scoring, told)
+    async with consuming(scoring):
+        await until(lambda: counted(scoring, other, 1))
+        admin = await scoring.caller("administrator")
+        (parked, _) = (await admin.get("/v1/parked", params={"key": str(who)})).json()["items"]
+        answer = await admin.post(f"/v1/parked/{parked['id']}/discard", json={"reason": "a test"})
+        assert answer.status_code == 200, answer.text
+        assert await counted(scoring, who, 2)
+        run = await rebuilt(scoring)
+    assert (run.different, run.kept) == (0, 1)
+    assert await counted(scoring, who, 2)
+    assert await scoring.value("SELECT count(*) FROM purchase_fact WHERE customer_id = $1", who) == 1
+    assert await scoring.states_are_their_facts()
+
+
+async def test_a_rebuild_is_asked_for_once_and_only_by_those_who_may(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    assert (await analyst.post("/v1/rebuilds")).status_code == 403
+    admin = await scoring.caller("administrator")
+    first, second = await admin.post("/v1/rebuilds"), await admin.post("/v1/rebuilds")
+    assert first.status_code == second.status_code == 202
+    assert first.json() == second.json()
+    assert (await admin.get(first.headers["Location"])).json()["phase"] == "waiting"
+    assert [run["id"] for run in (await admin.get("/v1/rebuilds")).json()["items"]] == [first.json()["id"]]
+    assert (await admin.get(f"/v1/rebuilds/{uuid4()}")).status_code == 404
