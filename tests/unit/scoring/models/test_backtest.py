@@ -12,6 +12,7 @@ from scoring.models.backtest import Complaints, Cut, Purchases, cut, evaluate, l
 from scoring.models.calibration import NOT_CALIBRATED
 from scoring.models.complaint_clock import PRIOR_GAMMA
 from scoring.models.complaints import Complaint, Schedules
+from scoring.models.fit import logs
 from scoring.models.score import Customers
 from tests.unit.scoring.models.worlds import BEGIN, pareto_nbd_world
 
@@ -154,14 +155,16 @@ def test_in_a_world_of_regular_buyers_calibration_helps() -> None:
     assert np.mean(better) > 0.0015
 
 
-def test_plausible_parameters_have_the_covariance_of_the_fit() -> None:
+def test_plausible_parameters_have_the_mean_and_covariance_of_the_fit() -> None:
     purchases = pareto_nbd_world(400, 3)
     fitted = forecast.fit("pareto-nbd", cut(purchases, None, BEGIN + timedelta(weeks=52), FAR).customers)
-    drawn = forecast.draws(fitted.forecaster.params, fitted.covariance)
-    assert np.allclose(np.cov(drawn.T, bias=True), fitted.covariance)
-    spread = np.exp(drawn).std(axis=0)
-    for value, error in zip(spread, fitted.fit.standard_errors.values(), strict=True):
-        assert value == pytest.approx(error, rel=0.35)
+    as_fitted, *others = fitted.plausible()
+    points = np.array([logs(other.params) for other in others])
+    assert as_fitted == fitted.forecaster
+    assert np.allclose(points.mean(axis=0), logs(as_fitted.params))
+    assert np.allclose(np.cov(points.T, bias=True), fitted.covariance)
+    errors = np.array([*fitted.fit.standard_errors.values()])
+    assert points.std(axis=0) * np.exp(logs(as_fitted.params)) == pytest.approx(errors, rel=1e-3)
 
 
 def test_few_customers_have_wide_intervals() -> None:

@@ -4,7 +4,6 @@ Of an origin, the day itself belongs to what was known: T counts the days from a
 the origin, and the horizon begins the day after it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -15,9 +14,10 @@ from scipy import special
 
 from . import forecast
 from .arrays import Bools, Floats, Ints
-from .calibration import NOT_CALIBRATED, Calibration, calibrate
+from .calibration import IDENTITY, NOT_CALIBRATED, Calibration, calibrate
 from .complaints import Schedules
 from .forecast import Fitted
+from .interval import intervals
 from .metrics import Metrics, metrics
 from .rfm import DAY, summarize
 from .score import Customers
@@ -165,8 +165,8 @@ def learn(kind: str, past: Cut) -> Calibration:
 class Evaluation:
     """How a model fitted at an origin forecast what came after, as it is and calibrated at an earlier one.
 
-    `churn_interval` and `purchases_interval` hold the mean forecast per customer in nine of ten cases, by
-    what is not known of the parameters. Calibration concerns churn alone: purchases stay as they are.
+    `churn_interval`, of the model's own churn, and `purchases_interval` are the means of the customers'.
+    Calibration concerns churn alone: purchases stay as they are.
     """
 
     fitted: Fitted
@@ -189,7 +189,7 @@ def evaluate(kind: str, now: Cut, calibration: Calibration) -> Evaluation:
     churn = np.asarray(special.expit(log_odds))
     calibrated = np.asarray(special.expit(calibration.calibrator.calibrate(log_odds)))
     purchases = fitted.forecaster.purchases(now.customers, now.horizon)
-    some = _some(now.customers)
+    likely, bought = intervals(fitted.plausible(), _some(now.customers), now.horizon, IDENTITY)
     return Evaluation(
         fitted,
         calibration,
@@ -198,16 +198,9 @@ def evaluate(kind: str, now: Cut, calibration: Calibration) -> Evaluation:
         purchases,
         metrics(churn, purchases, now.bought),
         metrics(calibrated, purchases, now.bought),
-        _nine_of_ten(churn, [f.churn(some, now.horizon) for f in fitted.plausible()]),
-        _nine_of_ten(purchases, [f.purchases(some, now.horizon) for f in fitted.plausible()]),
+        (float(likely.low.mean()), float(likely.high.mean())),
+        (float(bought.low.mean()), float(bought.high.mean())),
     )
-
-
-def _nine_of_ten(found: Floats, plausible: Sequence[Floats]) -> tuple[float, float]:
-    """Of the mean over all customers, from its differences on the sample that the plausible are of."""
-    as_fitted, *others = (float(values.mean()) for values in plausible)
-    low, high = np.quantile(others, [0.05, 0.95]) - as_fitted + found.mean()
-    return float(low), float(high)
 
 
 def _some(customers: Customers) -> Customers:

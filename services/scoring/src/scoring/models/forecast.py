@@ -1,14 +1,14 @@
 """The purchase models in one shape, to be fitted and asked alike where they are compared.
 
-What is not known of the parameters is asked with plausible ones: draws from their posterior, normal in the
-logarithms about the fit (Laplace's approximation), always the same normal numbers, so that every answer can
-be repeated.
+What is not known of the parameters is asked with plausible ones: points about the fit whose mean and
+covariance are those of the posterior of the logarithms in Laplace's approximation (Julier and Uhlmann 1997,
+the unscented transform). They are few and always the same, so that every answer is cheap and can be repeated.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +27,7 @@ KINDS = ("pareto-nbd", "bg-nbd", "mbg-nbd", WITH_COMPLAINTS)
 _PLAIN: Mapping[str, ModuleType] = MappingProxyType(
     {"pareto-nbd": pareto_nbd, "bg-nbd": bg_nbd, "mbg-nbd": mbg_nbd}
 )
-DRAWS = 50
+P = TypeVar("P", bound=pareto_nbd.Params | bg_nbd.Params)
 _SMALLEST = 1e-15  # churn is taken to lie so far from 0 and 1 before its log-odds are
 
 
@@ -86,12 +86,10 @@ class Fitted:
     clock: ClockFit | None = None
 
     def plausible(self) -> list[Forecaster]:
-        """The model as fitted, then with `DRAWS` other plausible parameters."""
-        found = [self.forecaster]
-        for logarithms in draws(self.forecaster.params, self.covariance):
-            params = type(self.forecaster.params)(*(float(value) for value in np.exp(logarithms)))
-            found.append(Forecaster(self.forecaster.kind, params, self.forecaster.gamma))
-        return found
+        """The model as fitted, then with other plausible parameters."""
+        as_fitted = self.forecaster
+        others = plausible(as_fitted.params, self.covariance)
+        return [as_fitted, *(replace(as_fitted, params=params) for params in others)]
 
 
 def fit(kind: str, customers: Customers, complaints: int = 0) -> Fitted:
@@ -126,12 +124,8 @@ def posterior_covariance(module: ModuleType, rows: Rows, params: pareto_nbd.Para
     return found if np.isfinite(found).all() else np.eye(len(centre)) * PRIOR_SIGMA**2
 
 
-def draws(params: pareto_nbd.Params | bg_nbd.Params, spread: Floats) -> Floats:
-    """`DRAWS` rows of logarithms of parameters whose mean and covariance are exactly those given."""
-    return np.asarray(logs(params) + _normal(len(spread)) @ np.linalg.cholesky(spread).T)
-
-
-def _normal(columns: int) -> Floats:
-    half = np.random.default_rng(0).standard_normal((DRAWS // 2, columns))
-    both = np.vstack([half, -half])
-    return np.asarray(both @ np.linalg.inv(np.linalg.cholesky(both.T @ both / DRAWS)).T)
+def plausible(params: P, spread: Floats) -> list[P]:
+    """Other parameters, whose logarithms have those of the given as mean, and the covariance `spread`."""
+    root = np.linalg.cholesky(spread) * np.sqrt(len(spread))
+    points = logs(params) + np.concatenate([root.T, -root.T])
+    return [type(params)(*(float(value) for value in np.exp(point))) for point in points]
