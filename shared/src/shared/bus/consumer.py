@@ -96,6 +96,11 @@ class Consumer:
         self._told: dict[TopicPartition, int] = {}
         self._told_at = 0.0
 
+    @property
+    def reading(self) -> bool:
+        """Whether it has joined its group and claimed partitions."""
+        return bool(self._claims)
+
     async def run(self) -> None:
         """Consume until cancelled. Trouble passes by waiting; a changed log stops it with an alert."""
         backoff = Backoff()

@@ -53,7 +53,7 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
     try:
         found = None
         while found is None:
-            await _catch_up(db, run_id)
+            await _catch_up(db, run_id, consumer)
             found = await _swap(db, run_id)
         log.info("rebuilt", customers=found.customers, different=found.different, kept=found.kept)
     finally:
@@ -62,7 +62,7 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
         await beside.close()
 
 
-async def _catch_up(db: Database, run_id: UUID) -> None:
+async def _catch_up(db: Database, run_id: UUID, consumer: Consumer) -> None:
     """Note how far the replay is until little is missing."""
     began: tuple[float, int] | None = None
     while True:
@@ -71,7 +71,7 @@ async def _catch_up(db: Database, run_id: UUID) -> None:
             began = began or (time.monotonic(), done)
             passed = time.monotonic() - began[0]
             await store.note(tx, run_id, total, done, round((done - began[1]) / passed) if passed > 0 else 0)
-        if total - done <= NEARLY_THERE:
+        if consumer.reading and total - done <= NEARLY_THERE:
             return
         await asyncio.sleep(NOTE_EVERY_SECONDS)
 
