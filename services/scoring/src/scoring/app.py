@@ -3,15 +3,23 @@
 from pathlib import Path
 
 import scoring.bands.tables  # (imported so that their tables are known)
-import scoring.facts.tables  # noqa: F401
+import scoring.facts.tables
+import scoring.rebuilding.tables
+import scoring.value.tables  # noqa: F401
 from scoring.bands.handlers import keep_bands
+from scoring.bands.restating import tell_restatements
 from scoring.care.handlers import refit_on_schedule
 from scoring.care.router import router as models_router
 from scoring.facts.handlers import HANDLERS
+from scoring.rebuilding.handlers import rebuild_on_request
+from scoring.rebuilding.router import router as rebuilds_router
 from scoring.serving.router import router as scores_router
 from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
 from scoring.tables import metadata
+from scoring.value.handlers import compare_after_each_fit
+from scoring.value.router import methods_router as value_methods_router
+from scoring.value.router import router as value_router
 from shared.service import Service
 
 SERVICE = Service(
@@ -19,9 +27,15 @@ SERVICE = Service(
     title="Patron scoring",
     settings=ScoringSettings,
     tables=metadata,
-    routers=[scores_router, models_router],
+    routers=[
+        scores_router,
+        models_router,
+        rebuilds_router,
+        value_router,
+        value_methods_router,
+    ],
     handlers=HANDLERS,
-    jobs=[keep_bands, refit_on_schedule],
+    jobs=[keep_bands, tell_restatements, rebuild_on_request, refit_on_schedule, compare_after_each_fit],
     resources=lambda _settings, db: {"arrivals": Arrivals(db)},
     migrations=Path(__file__).parents[2] / "migrations",
 )
