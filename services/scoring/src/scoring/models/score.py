@@ -9,6 +9,7 @@ from scipy import special
 
 from . import complaint_clock, gamma_gamma, pareto_nbd
 from .arrays import Floats, Ints, floats
+from .calibration import IDENTITY, Calibrator
 from .clv import Terms
 from .complaint_clock import PRIOR_GAMMA, Clock, Gamma
 from .complaints import Schedules
@@ -46,12 +47,13 @@ class Customers:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Everything a score depends on besides the customer."""
+    """Everything a score depends on besides the customer. Churn, and nothing else, is calibrated."""
 
     purchase: pareto_nbd.Params = pareto_nbd.PUBLISHED
     gamma: Gamma = PRIOR_GAMMA
     spend: gamma_gamma.Params = gamma_gamma.PUBLISHED
     terms: Terms = field(default_factory=Terms)
+    calibrator: Calibrator = IDENTITY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +67,8 @@ class Scores:
 
 
 class Odds(NamedTuple):
-    """What churn is made of: ln I, the log-odds of being dead, and P₀, the chance that a living one is silent."""
+    """What churn is made of, uncalibrated: ln I, the log-odds of being dead, and P₀, the chance that a living
+    one is silent."""
 
     dead: Floats
     silent: Floats
@@ -106,14 +109,21 @@ def score(customers: Customers, model: Model, horizon: float, known: Odds | None
     ahead = complaint_clock.weeks_alive(params, clock, T, np.array([horizon]), np.ones(1))
     discounted = complaint_clock.weeks_alive(params, clock, T, *model.terms.schedule())
     amount = gamma_gamma.expected_amount(model.spend, x, customers.mean_amount)
-    return Scores(alive, found.churn, rate * ahead, model.terms.margin * amount * rate * discounted)
+    value = model.terms.margin * amount * rate * discounted
+    return Scores(alive, _churn(model, found), rate * ahead, value)
 
 
 def churn(customers: Customers, model: Model, horizon: float) -> Floats:
     """Only the probability that nothing is bought within `horizon` weeks."""
-    return odds(customers, model, horizon).churn
+    return _churn(model, odds(customers, model, horizon))
 
 
 def log_odds_churn(customers: Customers, model: Model, horizon: float) -> Floats:
     """Its log-odds."""
-    return odds(customers, model, horizon).log_odds_churn
+    return model.calibrator.calibrate(odds(customers, model, horizon).log_odds_churn)
+
+
+def _churn(model: Model, found: Odds) -> Floats:
+    if model.calibrator == IDENTITY:
+        return found.churn  # precise next to 0 as well
+    return np.asarray(special.expit(model.calibrator.calibrate(found.log_odds_churn)))
