@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scoring.analysis.evaluate import add_arguments, run
-from scoring.analysis.table import BadFile
+from scoring.analysis.files import BadFile
 from tests.unit.scoring.models.worlds import BEGIN, pareto_nbd_world
 
 DATES = {"calibration-end": "2024-09-30", "holdout-end": "2025-03-31", "calibrate-origin": "2024-06-01"}
