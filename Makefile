@@ -17,7 +17,7 @@ CUSTOMER_ID ?=
 ARGS ?=
 export PORT_OFFSET
 
-.PHONY: help setup run up test check contracts format bench chaos token clean
+.PHONY: help setup run up test check contracts format bench chaos rebuild token clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | while IFS='|' read -r name text; do \
@@ -67,6 +67,9 @@ bench: setup ## Measure throughput and latency, as tables: ARGS="a c" for some o
 
 chaos: setup ## Kill, freeze and cut while writing, then check that nothing was lost: FAULTS=20 SEED=1
 	FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest -q --timeout=3600 tests/chaos $(ARGS)
+
+rebuild: setup ## Build all of scoring again from the log, while Patron runs, and compare
+	@$(BIN)/python -m stack rebuild
 
 token: setup ## Print a token for the local services: ROLE=manager, or ROLE=customer CUSTOMER_ID=…
 	@$(BIN)/python -m stack token --role "$(ROLE)" $(if $(CUSTOMER_ID),--customer-id "$(CUSTOMER_ID)")

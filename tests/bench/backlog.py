@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import httpx
 from aiokafka import AIOKafkaProducer
 from rich.table import Table
 
@@ -29,6 +30,7 @@ async def run(world: World) -> Table:
     scoring = next(s for s in stack.SERVICES if s.name == "scoring")
     async with stack.services(world.directory, world.backing, which=[scoring]) as fleet:
         ours = await _watch(world.backing.database_urls["scoring"])
+        again = await _rebuild(fleet.urls["scoring"], world.token)
         await fleet.processes["scoring.worker"].stop()
         bare = await _bare(world.backing.database_urls["scoring"])
     table = Table(
@@ -36,7 +38,8 @@ async def run(world: World) -> Table:
     )
     table.add_row("bare loop of the same writes (1,000 a transaction)", f"{bare:,.0f}")
     table.add_row("scoring worker, one process (aim: 10,000 now, 20,000 later)", f"{ours:,.0f}")
-    table.add_row("ratio", f"{ours / bare:.2f}")
+    table.add_row("ratio (aim: 0.5)", f"{ours / bare:.2f}")
+    table.add_row("rebuild from the log, compared and swapped in (aim: 17,000)", f"{again:,.0f}")
     return table
 
 
@@ -96,6 +99,18 @@ async def _watch(url: str) -> float:
             await asyncio.sleep(0.02)
     finally:
         await connection.close()
+
+
+async def _rebuild(url: str, token: str) -> float:
+    """Events a second that a rebuild counts again, from the asking to the swap."""
+    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
+        asked = (await http.post("/v1/rebuilds")).raise_for_status()
+        started = time.perf_counter()
+        while (run := (await http.get(asked.headers["Location"])).json())["phase"] != "done":
+            if run["phase"] == "failed":
+                raise RuntimeError(run["problem"])
+            await asyncio.sleep(0.2)
+        return int(run["events_total"]) / (time.perf_counter() - started)
 
 
 async def _bare(url: str) -> float:

@@ -20,8 +20,10 @@ from rich.console import Console
 import stack
 from shared.web.roles import CUSTOMER, ROLE_SCOPES
 from shared.web.tokens import mint
-from stack import migrations, postgres, supervisor
+from stack import migrations, postgres, rebuild, supervisor
+from stack.fleet import default_ports
 from stack.local import LOCAL, only_one
+from stack.ports import HOST
 from stack.trouble import Trouble
 
 STOPPED_BY_SIGNAL = 128
@@ -72,6 +74,11 @@ def _token(options: argparse.Namespace) -> None:
     ttl = timedelta(seconds=options.ttl)
     keys = stack.keys_of(options.directory)
     print(mint(keys, role=options.role, sub=options.sub, customer_id=options.customer_id, ttl=ttl))
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    url = f"http://{HOST}:{default_ports(_offset())['scoring.api']}"
+    return rebuild.main(options.directory, url, Console())
 
 
 def _clean(options: argparse.Namespace) -> None:
@@ -156,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     command("backing", _backing, "PostgreSQL and Kafka alone; prints what to export")
     command("check-migrations", _check_migrations, "compare the migrations of every service with its tables")
     command("clean", _clean, "remove the data of earlier runs")
+    command("rebuild", _rebuild, "all of scoring again from the log, while it runs")
     token = command("token", _token, "a token for the local services")
     token.add_argument("--role", choices=tuple(ROLE_SCOPES), default="manager")
     token.add_argument("--sub", help="who the token says you are")
