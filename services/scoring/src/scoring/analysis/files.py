@@ -15,7 +15,8 @@ from typing import IO
 
 import numpy as np
 
-from scoring.analysis.table import BadFile, Chunk, Instants, Problems, chunks
+from scoring.analysis.problems import BadFile, Problems
+from scoring.analysis.table import Chunk, Instants, chunks
 from scoring.models.arrays import Floats, Ints
 from scoring.models.complaints import PHASES, SEVERITIES
 

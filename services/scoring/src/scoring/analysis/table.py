@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.analysis.problems import Problems
 from scoring.models.arrays import Bools, Floats
 
 Instants = NDArray[np.datetime64]
@@ -19,36 +20,6 @@ _ROWS = 4_000  # few enough that the garbage collector leaves them alone
 _LINE_ENDS = re.compile("\r\n|\r|\n")
 _EPOCH = datetime(1970, 1, 1).toordinal() * 86400
 _NOT_A_TIME = int(np.iinfo(np.int64).min)
-_SHOWN = 20
-_LONGEST = 60  # characters of a value that a message repeats
-
-
-class BadFile(Exception):
-    """A file breaks its rules; the message has a line for each of the first 20 problems."""
-
-
-@dataclass(slots=True)
-class Problems:
-    """What is wrong with a file so far."""
-
-    path: Path
-    shown: list[str] = field(default_factory=list)
-    more: int = 0
-
-    def add(self, line: int, column: str | None, rule: str, value: str | None = None) -> None:
-        """One more; `column` and `value` None where it is about the whole line."""
-        if len(self.shown) >= _SHOWN:
-            self.more += 1
-            return
-        where = f"{self.path}, line {line}" + (f", column {column}" if column else "")
-        said = "" if value is None else f"{_quoted(value)}: "
-        self.shown.append(f"{where}: {said}{rule}")
-
-    def raise_any(self) -> None:
-        """BadFile if there are any."""
-        if self.shown:
-            rest = [f"and {self.more} more"] if self.more else []
-            raise BadFile("\n".join(self.shown + rest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +55,9 @@ class Chunk:
         try:
             values = np.array(given, dtype=np.float64)
             if "_" in "".join(given):  # Python would read 1_000
-                values = np.array([_number(value) for value in given])
+                values = np.array([number(value) for value in given])
         except ValueError:
-            values = np.array([_number(value) for value in given])
+            values = np.array([number(value) for value in given])
         wrong = ~((values >= low) & (values <= high))
         if empty and wrong.any():
             wrong &= np.array([bool(value.strip()) for value in given])
@@ -109,6 +80,14 @@ class Chunk:
         """Tell of the rows that are wrong by this rule, with their values in the column."""
         for row in np.flatnonzero(wrong).tolist():
             self.problems.add(self.lines[row], column, rule, self.columns[column][row])
+
+
+def number(text: str) -> float:
+    """A number as Python reads it, without its underscores; NaN where it is none."""
+    try:
+        return np.nan if "_" in text else float(text)
+    except ValueError:
+        return np.nan
 
 
 def instant(text: str) -> datetime | None:
@@ -201,15 +180,3 @@ def _seconds(text: str) -> int:
     if at is None:
         return _NOT_A_TIME
     return at.toordinal() * 86400 + at.hour * 3600 + at.minute * 60 + at.second - _EPOCH
-
-
-def _number(text: str) -> float:
-    try:
-        return np.nan if "_" in text else float(text)
-    except ValueError:
-        return np.nan
-
-
-def _quoted(value: str) -> str:
-    cut = value if len(value) <= _LONGEST else value[:_LONGEST] + "…"
-    return f'"{cut}"' if cut.isprintable() else repr(cut)

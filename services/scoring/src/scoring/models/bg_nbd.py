@@ -59,6 +59,14 @@ def expected_purchases(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLik
     return np.asarray(p_alive(params, x, t_x, T) * purchases_if_alive(params, x, T, t, chances=x))
 
 
+def discounted_purchases(
+    params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, until: Floats, shares: Floats
+) -> Floats:
+    """Σ_k share_k·E[Y(until_k)]."""
+    x, t_x, T = floats(x, t_x, T)
+    return p_alive(params, x, t_x, T) * discounted_if_alive(params, x, T, until, shares, first_chances=0)
+
+
 def p_no_purchase(params: Params, x: ArrayLike, T: ArrayLike, t: ArrayLike) -> Floats:
     """P₀(t) = ((α+T)/(α+T+t))^{r+x}: no purchase in the t weeks after T of a customer alive at T."""
     x, T, t = floats(x, T, t)
@@ -129,6 +137,18 @@ def purchases_if_alive(params: Params, x: Floats, T: Floats, t: Floats, *, chanc
     """E[Y(t)] of a customer alive at T, whose dropout probability is now Beta(a, b + chances)."""
     r, alpha, a, b = astuple(params)
     return dropout.purchases(a, b + chances, r + x, t / (alpha + T))
+
+
+def discounted_if_alive(
+    params: Params, x: Floats, T: Floats, until: Floats, shares: Floats, first_chances: int
+) -> Floats:
+    """Σ_k share_k·E[Y(until_k)] of customers alive at T; once for those with the same x and T."""
+    distinct, place = np.unique(x + 1j * T, return_inverse=True)  # pairs, in one number
+    x, T = np.ascontiguousarray(distinct.real), np.ascontiguousarray(distinct.imag)
+    total = np.zeros_like(x)
+    for t, share in zip(until, shares, strict=True):
+        total += share * purchases_if_alive(params, x, T, np.full_like(x, t), chances=x + first_chances)
+    return total[place]
 
 
 def _piece(params: Params, rows: Rows, piece: slice, first_chances: int) -> Floats:

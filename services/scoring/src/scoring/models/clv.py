@@ -52,3 +52,10 @@ def clv(
     rate = (params.r + x) / (params.alpha + T) * complaint_clock.p_alive(params, clock, x, t_x, T)
     weeks = complaint_clock.weeks_alive(params, clock, T, *terms.schedule())
     return np.asarray(terms.margin * gamma_gamma.expected_amount(spend, x, mean_amount) * rate * weeks)
+
+
+def of_purchases(
+    discounted: Floats, spend: gamma_gamma.Params, terms: Terms, x: ArrayLike, mean_amount: ArrayLike
+) -> Floats:
+    """CLV by any purchase model, from Σ_k share_k·E[Y(t_k)] over the terms' schedule."""
+    return terms.margin * gamma_gamma.expected_amount(spend, x, mean_amount) * discounted

@@ -14,14 +14,14 @@ import numpy as np
 from scipy import special
 
 from .arrays import Floats, in_pieces, joined, weighed
+from .integral import Rule
 
 _SMALLEST_DIFFERENCE = 1e-3  # three of sixteen digits lost
 _LARGEST = 200.0  # parameters for which ₂F₁ is trusted
 _NEGLIGIBLE = 40.0  # e⁻⁴⁰ of the highest value
-_AT_ONCE = 128
-_points, _weights = np.polynomial.legendre.leggauss(256)
-_NODES: Floats = (_points[:, None] + 1) / 2
-_WEIGHTS: Floats = _weights / 2
+_NARROW = 12.0  # in y
+_AT_ONCE = 512
+_FEW, _MANY = Rule.of(48), Rule.of(256)
 
 
 def purchases(a: float, b: Floats, k: Floats, z: Floats) -> Floats:
@@ -54,34 +54,47 @@ def _closed_form(a: float, b: Floats, k: Floats, z: Floats) -> Floats:
 
 
 def _mean(a: float, b: Floats, k: Floats, z: Floats) -> Floats:
-    """By Gauss and Legendre over y, as far as the density of y matters.
+    """By Gauss and Legendre over y, as far as the density of y matters."""
+    mode = np.log(a / b)
+    low = _edge(a, b, mode, np.minimum(mode, -_NEGLIGIBLE - np.log1p(a + b + (k + 1) * z)), 1.0)
+    high = _edge(a, b, mode, np.maximum(mode, _NEGLIGIBLE + np.log1p(a + b + k)), 0.0)
+    narrow = high - low < _NARROW
+    found = np.empty_like(k)
+    for rule, rows in ((_FEW, np.flatnonzero(narrow)), (_MANY, np.flatnonzero(~narrow))):
+        if rows.size:
+            found[rows] = _between(rule, a, b[rows], k[rows], z[rows], low[rows], high[rows])
+    return found
 
-    Towards both ends it falls like e^{ay} and e^{−by}, and h does not change any more: those tails are added.
+
+def _edge(a: float, b: Floats, mode: Floats, flat: Floats, slope: float) -> Floats:
+    """From where on the density is negligible, or all is flat; h may fall like e^{−y}: `slope` 1."""
+    highest = _log_density(a, b, mode)
+    outer, inner = flat, mode
+    for _ in range(24):
+        middle = (outer + inner) / 2
+        far = highest - _log_density(a, b, middle) - slope * (mode - middle) > _NEGLIGIBLE
+        outer, inner = np.where(far, middle, outer), np.where(far, inner, middle)
+    return outer
+
+
+def _between(rule: Rule, a: float, b: Floats, k: Floats, z: Floats, low: Floats, high: Floats) -> Floats:
+    """The mean over y in these bounds, and over the tails beyond.
+
+    There the density falls like e^{ay} and e^{−by}, and h does not change any more.
     """
-
-    def log_density(y: Floats) -> Floats:
-        return np.asarray(a * special.log_expit(y) + b * special.log_expit(-y))
 
     def h(y: Floats) -> Floats:
         p = special.expit(y)
         return np.asarray(-np.expm1(-k * np.log1p(p * z)) / p)
 
-    mode = np.log(a / b)
-    highest = log_density(mode)
+    highest = _log_density(a, b, np.log(a / b))
+    y = low + rule.nodes * (high - low)
+    density = np.exp(_log_density(a, b, y) - highest) * (high - low)
+    below = np.exp(_log_density(a, b, low) - highest) / a
+    above = np.exp(_log_density(a, b, high) - highest) / b
+    total = weighed(rule.weights, density) + below + above
+    return (weighed(rule.weights, density * h(y)) + below * h(low) + above * h(high)) / total
 
-    def edge(flat: Floats, slope: float) -> Floats:
-        """From where on the density is negligible, or all is flat; h may fall like e^{−y}: `slope` 1."""
-        outer, inner = flat, mode
-        for _ in range(50):
-            middle = (outer + inner) / 2
-            far = highest - log_density(middle) - slope * (mode - middle) > _NEGLIGIBLE
-            outer, inner = np.where(far, middle, outer), np.where(far, inner, middle)
-        return outer
 
-    low = edge(np.minimum(mode, -_NEGLIGIBLE - np.log1p(a + b + (k + 1) * z)), 1.0)
-    high = edge(np.maximum(mode, _NEGLIGIBLE + np.log1p(a + b + k)), 0.0)
-    y = low + _NODES * (high - low)
-    density = np.exp(log_density(y) - highest) * (high - low)
-    below, above = np.exp(log_density(low) - highest) / a, np.exp(log_density(high) - highest) / b
-    total = weighed(_WEIGHTS, density) + below + above
-    return (weighed(_WEIGHTS, density * h(y)) + below * h(low) + above * h(high)) / total
+def _log_density(a: float, b: Floats, y: Floats) -> Floats:
+    return np.asarray(a * special.log_expit(y) + b * special.log_expit(-y))

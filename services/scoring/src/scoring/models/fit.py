@@ -134,9 +134,9 @@ def climb(
 ) -> Peak:
     """The highest peak reached from the starts. `centre`: the prior's medians in logarithms, None: no prior.
 
-    `weight` is the number of customers; it only scales the search. No parameter comes below e^`least`. `shape`:
-    the covariance one customer is thought to make, with which few steps do. Not converged where a parameter
-    went as far as it may, for then the likelihood has no peak.
+    `weight` is the number of customers; it only scales the search. No parameter comes below e^`least`.
+    `shape`: the covariance one customer is thought to make, with which few steps do. Not converged where a
+    parameter went as far as it may, for then the likelihood has no peak.
     """
     scale = max(weight, 1.0)
 

@@ -23,19 +23,19 @@ _NEGLIGIBLE = 37.0
 _FAR = 7.0  # in v; the nodes needed grow with it
 
 
-class _Rule(NamedTuple):
+class Rule(NamedTuple):
     """Nodes and weights of Gauss and Legendre on (0, 1)."""
 
     nodes: Floats
     weights: Floats
 
     @classmethod
-    def of(cls, count: int) -> "_Rule":
+    def of(cls, count: int) -> "Rule":
         points, weights = np.polynomial.legendre.leggauss(count)
         return cls((points[:, None] + 1) / 2, weights / 2)
 
 
-_FEW, _MANY = _Rule.of(24), _Rule.of(128)
+_FEW, _MANY = Rule.of(24), Rule.of(128)
 
 
 class Moments(NamedTuple):
@@ -63,7 +63,7 @@ def moments(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Moment
 
 
 def _by_rule(
-    work: Callable[[_Rule, Floats, float, Floats, Floats, Floats], Floats],
+    work: Callable[[Rule, Floats, float, Floats, Floats, Floats], Floats],
     k: Floats,
     s: float,
     a: Floats,
@@ -78,12 +78,12 @@ def _by_rule(
     return found
 
 
-def _integral(rule: _Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Floats:
+def _integral(rule: Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Floats:
     _, scale, _, _, density = _integrand(rule, k, s, a, b, length)
     return np.asarray(scale * weighed(rule.weights, density))
 
 
-def _moments(rule: _Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Floats:
+def _moments(rule: Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Floats:
     a_smaller, scale, v, log_other, density = _integrand(rule, k, s, a, b, length)
     total = weighed(rule.weights, density)
     share = rule.weights[:, None] * density / total
@@ -103,7 +103,7 @@ def _moments(rule: _Rule, k: Floats, s: float, a: Floats, b: Floats, length: Flo
 
 
 def _integrand(
-    rule: _Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats
+    rule: Rule, k: Floats, s: float, a: Floats, b: Floats, length: Floats
 ) -> tuple[Bools, Floats, Floats, Floats, Floats]:
     """Is A the smaller; dw/dv at v = 0 times the range; on the nodes: v, ln(1 + w/larger), the density."""
     a_smaller = a <= b

@@ -18,6 +18,7 @@ __all__ = [
     "PUBLISHED",
     "Params",
     "churn",
+    "discounted_purchases",
     "expected_purchases",
     "fit",
     "log_likelihood",
@@ -48,6 +49,16 @@ def expected_purchases(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLik
     x, t_x, T, t = floats(x, t_x, T, t)
     if_alive = bg_nbd.purchases_if_alive(params, x, T, t, chances=x + 1)
     return np.asarray(p_alive(params, x, t_x, T) * if_alive)
+
+
+def discounted_purchases(
+    params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, until: Floats, shares: Floats
+) -> Floats:
+    """Σ_k share_k·E[Y(until_k)]."""
+    x, t_x, T = floats(x, t_x, T)
+    return p_alive(params, x, t_x, T) * bg_nbd.discounted_if_alive(
+        params, x, T, until, shares, first_chances=1
+    )
 
 
 def churn(params: Params, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: ArrayLike) -> Floats:

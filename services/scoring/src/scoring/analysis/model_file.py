@@ -1,0 +1,86 @@
+"""model.json: a fitted model by its name, with parameters as the literature calls them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from scoring.analysis.files import BadFile, read_json
+from scoring.models import bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd
+from scoring.models.complaint_clock import NO_EFFECT, Gamma
+from scoring.models.fit import Fit
+
+WITH_COMPLAINTS = "pareto-nbd-complaints"
+SPENDING = "gamma-gamma"
+PURCHASES: Mapping[str, ModuleType] = MappingProxyType(
+    {"pareto-nbd": pareto_nbd, "bg-nbd": bg_nbd, "mbg-nbd": mbg_nbd, WITH_COMPLAINTS: pareto_nbd}
+)
+MODELS = (*PURCHASES, SPENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A model as read; γ is no effect but of a model with complaints."""
+
+    name: str
+    params: Any
+    gamma: Gamma = NO_EFFECT
+
+
+def document(name: str, prior: str, found: Fit[Any]) -> dict[str, Any]:
+    """What the file says of any fit; standard errors are null where the data do not determine a parameter."""
+    return {
+        "model": name,
+        "parameters": asdict(found.params),
+        "standard_errors": known(found.standard_errors),
+        "log_likelihood": found.log_likelihood,
+        "n": found.n,
+        "repeat_buyers": found.repeat_buyers,
+        "converged": found.converged,
+        "prior": prior,
+        "prior_driven": found.prior_driven,
+    }
+
+
+def known(errors: Mapping[str, float]) -> dict[str, float | None]:
+    """Numbers as JSON has them: null for those that are none."""
+    return {name: float(error) if math.isfinite(error) else None for name, error in errors.items()}
+
+
+def gammas(gamma: Gamma) -> dict[str, float]:
+    """γ by the names they have in the file."""
+    return {f"gamma_{phase}": value for phase, value in asdict(gamma).items()}
+
+
+def read(path: Path) -> Read:
+    """The model in a file that `fit` wrote; BadFile names what is missing or wrong."""
+    told = read_json(path)
+    if not isinstance(told, dict) or told.get("model") not in MODELS:
+        raise BadFile(f'{path}: field "model" is none of {", ".join(MODELS)}')
+    name = told["model"]
+    kind = gamma_gamma.Params if name == SPENDING else PURCHASES[name].Params
+    where = "in_use" if name == WITH_COMPLAINTS else "parameters"
+    values = told.get(where)
+    if not isinstance(values, dict):
+        raise BadFile(f'{path}: field "{where}" is missing; it names the parameters of {name}')
+    params = kind(*(_value(path, where, values, field.name, positive=True) for field in fields(kind)))
+    if name != WITH_COMPLAINTS:
+        return Read(name, params)
+    phases = (f"gamma_{field.name}" for field in fields(Gamma))
+    return Read(
+        name, params, Gamma(*(_value(path, where, values, phase, positive=False) for phase in phases))
+    )
+
+
+def _value(path: Path, where: str, values: Mapping[str, Any], name: str, *, positive: bool) -> float:
+    told = values.get(name)
+    try:
+        value = float(told) if isinstance(told, int | float) and not isinstance(told, bool) else math.nan
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value) or (positive and value <= 0):
+        rule = "a positive number" if positive else "a number"
+        raise BadFile(f'{path}: field "{where}.{name}": {repr(told)[:60]} is not {rule}')
+    return value

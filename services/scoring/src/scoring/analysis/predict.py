@@ -1,0 +1,140 @@
+"""`scoring predict`: what to expect of each customer."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from scoring.analysis import files, since_first
+from scoring.analysis.arguments import number
+from scoring.analysis.files import MOST_WEEKS, BadFile, Rfm
+from scoring.analysis.model_file import PURCHASES, SPENDING, WITH_COMPLAINTS, Read, read
+from scoring.models import clv, complaint_clock, gamma_gamma, pareto_nbd
+from scoring.models.arrays import Floats
+from scoring.models.complaint_clock import Clock
+from scoring.models.complaints import Schedules
+
+DESCRIPTION = """\
+p_alive: the customer will still buy; p_no_purchase: one who will buys nothing within the horizon; churn:
+nothing is bought within it, 1 − p_alive·(1 − p_no_purchase); expected_purchases: within it; clv: the
+discounted margin on the purchases of the next 36 months, in the unit of mean_amount, empty where that is
+unknown."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    terms = clv.Terms()
+    parser.description = DESCRIPTION
+    parser.add_argument("--model", type=Path, required=True, help="JSON: a purchase model from `fit`")
+    parser.add_argument("--input", type=Path, required=True, help="CSV: customer,x,t_x,T,mean_amount; weeks")
+    parser.add_argument("--horizon", type=number(0, MOST_WEEKS, "weeks"), required=True, metavar="WEEKS")
+    parser.add_argument("--output", type=Path, required=True, help="CSV: one row per customer")
+    parser.add_argument(
+        "--complaints",
+        type=Path,
+        help=f"CSV, for {WITH_COMPLAINTS}: customer,opened,resolved,outcome,severity",
+    )
+    parser.add_argument(
+        "--spend",
+        type=Path,
+        help=f"JSON: a {SPENDING} model from `fit`; else the published one, scaled to these customers",
+    )
+    parser.add_argument(
+        "--margin", type=number(0, 1, "a share"), default=terms.margin, help=f"default {terms.margin}"
+    )
+    parser.add_argument(
+        "--yearly-discount",
+        type=number(-1, 10, "a rate"),
+        default=terms.yearly_discount,
+        help=f"default {terms.yearly_discount}",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the forecasts; 2 where the files do not go together."""
+    model = read(arguments.model)
+    spend = read(arguments.spend) if arguments.spend else None
+    wrong = _mismatch(arguments, model, spend)
+    if wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    rfm = files.read_rfm(arguments.input)
+    schedules = Schedules.none()
+    if arguments.complaints:
+        complaints = since_first.read(arguments.complaints, rfm)
+        schedules = complaints.schedules
+        for note in complaints.notes:
+            print(note, file=sys.stderr)
+    terms = clv.Terms(arguments.margin, arguments.yearly_discount)
+    found = _forecast(model, rfm, schedules, arguments.horizon)
+    spending = _spending(arguments, spend, rfm)
+    found["clv"] = None if spending is None else _value(model, rfm, schedules, spending, terms)
+    files.write_csv(arguments.output, {"customer": rfm.labels, **found})
+    return 0
+
+
+def _mismatch(arguments: argparse.Namespace, model: Read, spend: Read | None) -> str | None:
+    """Which of the files is not for this."""
+    if model.name == SPENDING:
+        return f"--model {arguments.model}: {SPENDING} foresees no purchases; give it as --spend"
+    if spend is not None and spend.name != SPENDING:
+        return f"--spend {arguments.spend}: is {spend.name}, not {SPENDING}"
+    if model.name == WITH_COMPLAINTS and not arguments.complaints:
+        return (
+            f"--model {arguments.model} needs --complaints: a file with only its first line where nobody did"
+        )
+    if model.name != WITH_COMPLAINTS and arguments.complaints:
+        return f"--complaints: {model.name} does not know what complaints do; fit {WITH_COMPLAINTS}"
+    return None
+
+
+def _forecast(model: Read, rfm: Rfm, schedules: Schedules, horizon: float) -> dict[str, Floats | None]:
+    """The columns of the output but the last."""
+    x, t_x, T = rfm.x, rfm.t_x, rfm.T
+    if model.name == WITH_COMPLAINTS:
+        clock = Clock.of(schedules, model.gamma)
+        return {
+            "p_alive": complaint_clock.p_alive(model.params, clock, x, t_x, T),
+            "expected_purchases": complaint_clock.expected_purchases(model.params, clock, x, t_x, T, horizon),
+            "p_no_purchase": complaint_clock.p_no_purchase(model.params, clock, x, T, horizon),
+            "churn": complaint_clock.churn(model.params, clock, x, t_x, T, horizon),
+        }
+    module = PURCHASES[model.name]
+    return {
+        "p_alive": module.p_alive(model.params, x, t_x, T),
+        "expected_purchases": module.expected_purchases(model.params, x, t_x, T, horizon),
+        "p_no_purchase": module.p_no_purchase(model.params, x, T, horizon),
+        "churn": module.churn(model.params, x, t_x, T, horizon),
+    }
+
+
+def _value(
+    model: Read, rfm: Rfm, schedules: Schedules, spend: gamma_gamma.Params, terms: clv.Terms
+) -> Floats:
+    x, t_x, T, mean_amount = rfm.x, rfm.t_x, rfm.T, rfm.mean_amount
+    assert mean_amount is not None, "no amounts, no spending model"
+    if isinstance(model.params, pareto_nbd.Params):
+        clock = Clock.of(schedules, model.gamma)
+        return clv.clv(model.params, clock, spend, terms, x, t_x, T, mean_amount)
+    discounted = PURCHASES[model.name].discounted_purchases(model.params, x, t_x, T, *terms.schedule())
+    return clv.of_purchases(discounted, spend, terms, x, mean_amount)
+
+
+def _spending(arguments: argparse.Namespace, spend: Read | None, rfm: Rfm) -> gamma_gamma.Params | None:
+    """The model of amounts; None where the amounts are unknown."""
+    told = np.empty(0) if rfm.mean_amount is None else rfm.mean_amount[rfm.x > 0]
+    told = told[told > 0]
+    if spend is not None:
+        if rfm.mean_amount is None:
+            raise BadFile(f"{arguments.input}, line 1, column mean_amount: is missing, which --spend needs")
+        params: gamma_gamma.Params = spend.params
+        return params
+    if not told.size:
+        print("clv is empty: no mean_amount says what purchases are worth", file=sys.stderr)
+        return None
+    print(
+        "clv by the published spending model, scaled to the median mean_amount; --spend takes a fitted one",
+        file=sys.stderr,
+    )
+    return gamma_gamma.prior(told)
