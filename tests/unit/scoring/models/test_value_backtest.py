@@ -3,6 +3,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from scoring.models.dwyer import RECENCIES, migration_value, retention_value
 from scoring.models.value_backtest import Backtest, backtest
 from scoring.models.value_history import Purchases
 from scoring.models.value_methods import METHODS, SEGMENTS, Ahead, foretell, segment_of
@@ -68,6 +69,26 @@ def test_every_method_values_every_customer_now(purchases: Purchases, tested: Ba
         assert (value >= near[method] - 1e-9).all()
         assert (value >= discounted[method] - 1e-9).all()
         assert (near[method] >= 0).all()
+
+
+def test_dwyer_s_methods_foretell_by_their_formulas(purchases: Purchases, tested: Backtest) -> None:
+    learnt = tested.learnt
+    assert learnt is not None
+    standing = purchases.standing(LAST_DAY / 7)
+    periods, discount = 6, 0.01
+    value = foretell(learnt, standing, Ahead(periods * learnt.period, 1.01 ** (1 / learnt.period) - 1))
+    silence = (standing.T - standing.t_x) / learnt.period
+    for row in range(0, 2357, 101):
+        f = standing.frequency[row]
+        rate, spend = learnt.retention.rates[f], learnt.retention.spend[f]
+        kept = retention_value(1, [rate] * periods, [0] + [spend] * periods, discount)
+        lost = np.floor(silence[row]) > learnt.retention.patience
+        assert value["retention"][row] == pytest.approx(0 if lost else kept)
+    matrix, rewards = learnt.migration.matrix(), learnt.migration.rewards()
+    for_ever = foretell(learnt, standing, Ahead(2000 * learnt.period, 1.01 ** (1 / learnt.period) - 1))
+    state = standing.frequency * RECENCIES + np.minimum(np.floor(silence), RECENCIES - 1).astype(int)
+    without_end = (migration_value(matrix, rewards, discount) - rewards)[state]
+    assert for_ever["migration"] == pytest.approx(without_end, rel=1e-6)
 
 
 def regulars(customers: int = 400, weeks: int = 120) -> Purchases:
