@@ -5,7 +5,8 @@ from pathlib import Path
 import scoring.bands.tables  # (imported so that their tables are known)
 import scoring.facts.tables
 import scoring.rebuilding.tables
-import scoring.value.tables  # noqa: F401
+import scoring.value.tables
+import scoring.weights.tables  # noqa: F401
 from scoring.bands.handlers import keep_bands
 from scoring.bands.restating import tell_restatements
 from scoring.care.handlers import refit_on_schedule
@@ -20,6 +21,7 @@ from scoring.tables import metadata
 from scoring.value.handlers import compare_after_each_fit
 from scoring.value.router import methods_router as value_methods_router
 from scoring.value.router import router as value_router
+from scoring.weights.router import router as weights_router
 from shared.service import Service
 
 SERVICE = Service(
@@ -27,7 +29,14 @@ SERVICE = Service(
     title="Patron scoring",
     settings=ScoringSettings,
     tables=metadata,
-    routers=[scores_router, models_router, rebuilds_router, value_router, value_methods_router],
+    routers=[
+        scores_router,
+        models_router,
+        rebuilds_router,
+        value_router,
+        value_methods_router,
+        weights_router,
+    ],
     handlers=HANDLERS,
     jobs=[keep_bands, tell_restatements, rebuild_on_request, refit_on_schedule, compare_after_each_fit],
     resources=lambda _settings, db: {"arrivals": Arrivals(db)},

@@ -2,25 +2,66 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoring.models.loyalty import INDICATORS, Evidence, Weights, loyalty, quantile_grid, repeat_rate
 from scoring.models.pareto_nbd import PUBLISHED
 from scoring.models.rfm import Summary
 
+shares = st.floats(0, 1)
+evidence = st.builds(
+    Evidence,
+    wallet_share=st.none() | shares,
+    referrals=st.none() | st.integers(0, 10**6),
+    purchases=st.integers(0, 10**6),
+    discounted_purchases=st.none() | st.just(0),
+    faults=st.integers(0, 10**6),
+    repurchases_after_fault=st.just(0),
+    speed_of_choosing=st.none() | shares,
+    attitude_to_competitors=st.none() | shares,
+    affection=st.none() | shares,
+    usual_interval=st.none() | st.floats(0, 5000),
+    silence=st.floats(0, 5000),
+)
+weights = st.builds(
+    Weights, **{name: st.floats(0, 1) for name in INDICATORS} | {"repeat_rate": st.floats(0.001, 1)}
+)
+
+
+@given(shares, evidence, weights)
+def test_points_add_up_to_the_index(rate: float, known: Evidence, weighed: Weights) -> None:
+    found = loyalty(rate, known, weighed)
+    assert found.index is not None
+    assert sum(indicator.points for indicator in found.indicators.values()) == pytest.approx(
+        found.index, abs=1e-9
+    )
+    observed = [(i.value, i.weight) for i in found.indicators.values() if i.value is not None]
+    seen = sum(weight for _, weight in observed)
+    assert found.index == pytest.approx(100 * sum(v * w for v, w in observed) / seen, abs=1e-9)
+    assert found.coverage == pytest.approx(seen / sum(i.weight for i in found.indicators.values()))
+    assert 0 <= found.index <= 100 + 1e-9
+    assert all(i.points == 0 for i in found.indicators.values() if not i.observed)
+
 
 def test_the_index_is_the_weighted_mean_of_what_is_observed() -> None:
     found = loyalty(0.8, Evidence(referrals=2, purchases=8, discounted_purchases=1))
     referrals, price = 1 - math.exp(-2), 1 - 2 / 10
-    assert found.index == pytest.approx(100 * (0.8 * 0.3 + referrals * 0.15 + price * 0.1) / 0.55)
-    assert found.coverage == pytest.approx(0.55)
+    assert found.index == pytest.approx(100 * (0.8 * 0.2 + referrals * 0.15 + price * 0.1) / 0.45)
+    assert found.coverage == pytest.approx(0.45)
     assert not found.indicators["wallet_share"].observed
     assert found.indicators["referrals"].value == pytest.approx(referrals)
 
 
+def test_the_first_weights_add_up_to_one() -> None:
+    assert sum(getattr(Weights(), name) for name in INDICATORS) == pytest.approx(1)
+
+
 def test_everything_observed_covers_everything() -> None:
-    found = loyalty(0.5, Evidence(0.5, 0, 10, 4, 2, 1, 0.5, 0.5))
+    found = loyalty(0.5, Evidence(0.5, 0, 10, 4, 2, 1, 0.5, 0.5, 0.5, 3.0, 4.0))
     assert found.coverage == pytest.approx(1)
     assert found.indicators["fault_tolerance"].value == pytest.approx(2 / 4)
+    assert found.indicators["time_of_buying"].value == pytest.approx(3 / 4)
     assert found.indicators["referrals"].value == 0
     assert set(found.indicators) == set(INDICATORS)
 
@@ -38,12 +79,29 @@ def test_no_fault_says_nothing_about_tolerance_and_no_purchase_nothing_about_pri
     assert found.indicators["price_insensitivity"].value is None
 
 
+def test_it_is_time_to_buy_when_as_long_as_usual_has_passed() -> None:
+    def value(silence: float, usual: float | None = 3.0) -> float | None:
+        return (
+            loyalty(0.5, Evidence(usual_interval=usual, silence=silence)).indicators["time_of_buying"].value
+        )
+
+    assert value(0) == value(3) == 1
+    assert value(9) == pytest.approx(1 / 3)
+    assert value(9, None) is None, "one purchase has no interval"
+    assert value(1 / 7, 0.0) == 1, "purchases of one day are one, so an interval is at least a day"
+
+
 def test_weights_are_data_and_their_version_stays_with_the_index() -> None:
-    found = loyalty(0.4, Evidence(wallet_share=1.0), Weights(version="2", repeat_rate=0.1, wallet_share=0.9))
+    none = dict.fromkeys(INDICATORS, 0.0)
+    found = loyalty(
+        0.4, Evidence(wallet_share=1.0), Weights(2, **none | {"repeat_rate": 1, "wallet_share": 9})
+    )
     assert found.index == pytest.approx(94)
-    assert found.weights_version == "2"
+    assert found.weights_version == 2
     with pytest.raises(ValueError, match="not negative"):
         Weights(referrals=-0.1)
+    with pytest.raises(ValueError, match="above 0"):
+        Weights(1, **none)
     with pytest.raises(ValueError, match="wallet_share"):
         loyalty(0.4, Evidence(wallet_share=1.2))
 

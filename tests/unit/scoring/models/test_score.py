@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.models import gamma_gamma, pareto_nbd, reasons, score
+from scoring.models.calibration import IDENTITY, Calibrator
 from scoring.models.clv import WEEKS_PER_MONTH, Terms, clv
 from scoring.models.complaint_clock import Clock
 from scoring.models.complaints import Complaint, Outcome, Schedules
@@ -81,16 +82,48 @@ def test_nobody_is_scored_without_a_fuss() -> None:
 
 
 @settings(max_examples=50)
-@given(seed=st.integers(0, 10**6), horizon=st.floats(1, 52))
-def test_reasons_add_up_to_the_log_odds_of_churn(seed: int, horizon: float) -> None:
-    customers = some_customers(seed, 12)
-    found = reasons.contributions(customers, MODEL, horizon)
-    churn = score.churn(customers, MODEL, horizon)
+@given(
+    seed=st.integers(0, 10**6),
+    horizon=st.floats(1, 52),
+    calibrator=st.sampled_from([IDENTITY, Calibrator(-0.4, 0.7)]),
+)
+def test_reasons_add_up_to_the_log_odds_of_churn(seed: int, horizon: float, calibrator: Calibrator) -> None:
+    customers, model = some_customers(seed, 12), replace(MODEL, calibrator=calibrator)
+    found = reasons.contributions(customers, model, horizon)
+    churn = score.churn(customers, model, horizon)
     for row in range(12):
         total = sum(reason.contribution for reason in found.of(row))
         assert total == pytest.approx(found.log_odds[row], abs=1e-9)
         assert 1 / (1 + np.exp(-total)) == pytest.approx(churn[row], abs=1e-9)
-    assert set(found.factors) == set(reasons.TEXTS)
+    assert set(found.factors) == set(reasons.CODES)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10**6))
+def test_factors_are_neutralised_one_after_another(seed: int) -> None:
+    customers = some_customers(seed, 9)
+    found = reasons.contributions(customers, MODEL, 13)
+    left = score.log_odds_churn(customers, MODEL, 13)
+    np.testing.assert_allclose(found.log_odds, left, atol=1e-9)
+    np.testing.assert_allclose(found.odds.churn, score.churn(customers, MODEL, 13), atol=1e-12)
+    for code, phase in reasons.COMPLAINTS.items():
+        customers = replace(customers, schedules=customers.schedules.without(phase))
+        after = score.log_odds_churn(customers, MODEL, 13)
+        np.testing.assert_allclose(found.factors[code], left - after, atol=1e-9)
+        left = after
+    heard = score.log_odds_churn(replace(customers, t_x=customers.T), MODEL, 13)
+    np.testing.assert_allclose(found.factors["silence"], left - heard, atol=1e-9)
+
+
+def test_a_reason_names_a_kind_of_loss_only_where_something_tells() -> None:
+    def kind(code: str, contribution: float = 0.5) -> str | None:
+        return reasons.Reason(code, contribution).kind
+
+    assert kind("complaint_open") == kind("complaint_recovered") == "fault"
+    assert kind("complaint_mishandled") == "retaliatory"
+    assert kind("silence") == kind("rhythm") == "unexplained"
+    assert kind("base") == kind("base", -0.5) == "unexplained"
+    assert all(kind(code, -0.5) is None for code in reasons.CODES if code != "base")
 
 
 def test_an_open_complaint_weighs_its_difference_to_none() -> None:

@@ -52,6 +52,7 @@ class Served:
     complaint_effect: ComplaintEffect | None
     """What the data say of complaints; None where there are too few to ask."""
     model: Model
+    loyalty_weights: loyalty.Weights = loyalty.FIRST_WEIGHTS
 
     @property
     def name(self) -> str:

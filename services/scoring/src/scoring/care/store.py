@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from scoring.care.domain import PUBLISHED, Served, of_row, to_row
 from scoring.care.tables import FittedModel
 from scoring.facts.domain import State, decode
 from scoring.facts.store import list_states
+from scoring.weights.store import decode as decode_weights
 from shared.db import Database, Tx
 from shared.errors import Conflict, NotFound
 
@@ -23,8 +25,18 @@ _COLUMNS = """
 version, kind, fitted_at, customers, repeat_buyers, complaints, prior_driven, log_likelihood, parameters,
 standard_errors, rate_quantiles, complaint_effect
 """
-_LATEST = "SELECT version, fitted_at, parameters FROM fitted_model ORDER BY version DESC LIMIT 1"
-_LATEST_AT = "SELECT version FROM fitted_model WHERE fitted_at <= $1 ORDER BY version DESC LIMIT 1"
+_LATEST = """
+SELECT m.version, m.fitted_at, m.parameters, w.version AS weights_version, w.weights
+FROM (SELECT) AS one
+LEFT JOIN (SELECT * FROM fitted_model ORDER BY version DESC LIMIT 1) m ON true
+LEFT JOIN (SELECT * FROM loyalty_weights ORDER BY version DESC LIMIT 1) w ON true
+"""
+_LATEST_AT = """
+SELECT m.version, w.version AS weights_version, w.weights
+FROM (SELECT) AS one
+LEFT JOIN (SELECT * FROM fitted_model WHERE fitted_at <= $1 ORDER BY version DESC LIMIT 1) m ON true
+LEFT JOIN (SELECT * FROM loyalty_weights WHERE valid_from <= $1 ORDER BY version DESC LIMIT 1) w ON true
+"""
 _GET = f"SELECT {_COLUMNS} FROM fitted_model WHERE version = $1"
 _LIST = f"SELECT {_COLUMNS} FROM fitted_model WHERE version < $1 ORDER BY version DESC LIMIT $2"
 _INSERT = f"INSERT INTO fitted_model ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
@@ -50,21 +62,22 @@ async def alone(db: Database) -> AsyncIterator[None]:
 
 
 async def served(tx: Tx) -> Served:
-    """The model that scores are computed with. Models never change, so it is read whole only once."""
+    """The model that scores are computed with, and the weights of loyalty. Neither ever changes, so they are
+    read whole only once."""
     latest = await tx.fetchrow(_LATEST)
-    if latest is None:
-        return PUBLISHED
+    assert latest is not None
     kept = _read.get(latest)
     if kept is None:
         _read.clear()
-        kept = _read[latest] = await get(tx, latest["version"])
+        kept = _read[latest] = await _weighed(tx, latest)
     return kept
 
 
 async def served_at(tx: Tx, instant: datetime) -> Served:
-    """The model that scores were computed with at that instant."""
-    version = await tx.fetchval(_LATEST_AT, instant)
-    return PUBLISHED if version is None else await get(tx, version)
+    """The model and the weights that scores were computed with at that instant."""
+    latest = await tx.fetchrow(_LATEST_AT, instant)
+    assert latest is not None
+    return await _weighed(tx, latest)
 
 
 async def get(tx: Tx, version: int) -> Served:
@@ -103,6 +116,13 @@ async def everybody(db: Database) -> AsyncIterator[Sequence[State]]:
             return
         yield [decode(state) for state in found.values()]
         after = [*found][-1]
+
+
+async def _weighed(tx: Tx, latest: Record) -> Served:
+    model = PUBLISHED if latest["version"] is None else await get(tx, latest["version"])
+    if latest["weights_version"] is None:
+        return model
+    return replace(model, loyalty_weights=decode_weights(latest["weights_version"], latest["weights"]))
 
 
 def _served(record: object) -> Served:

@@ -1,6 +1,11 @@
 """The loyalty index: 100·Σ w_j·s_j / Σ w_j over the indicators for which there is evidence.
 
-What is missing is said, by the coverage (the observed share of the weights) and per indicator, never guessed.
+Each indicator's points, 100·w_j·s_j / Σ w_j, add up to the index. What is missing is said, by the coverage
+(the observed share of the weights) and per indicator, never guessed.
+
+The eight indicators, and what stands for each here: repeat purchase (`repeat_rate`), time of buying
+(`time_of_buying`), attitude to price and quality (`price_insensitivity`, `fault_tolerance`), share of wallet
+(`wallet_share`), referrals, time to choose (`speed_of_choosing`), attitude to competitors, affection.
 """
 
 from collections.abc import Mapping
@@ -15,19 +20,26 @@ from .pareto_nbd import Params
 
 QUANTILES = 101
 
+_DAY = 1 / 7
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What each indicator counts for; data, versioned, kept with every score it made."""
+    """What each indicator counts for; only their proportions matter. Data, versioned, named by every score.
 
-    version: str = "1"
-    repeat_rate: float = 0.30
+    ValueError unless all are finite and not negative and one is above 0.
+    """
+
+    version: int = 1
+    repeat_rate: float = 0.20
+    time_of_buying: float = 0.10
     wallet_share: float = 0.15
     referrals: float = 0.15
     price_insensitivity: float = 0.10
     fault_tolerance: float = 0.10
     speed_of_choosing: float = 0.10
-    attitude_to_competitors: float = 0.10
+    attitude_to_competitors: float = 0.05
+    affection: float = 0.05
 
     def __post_init__(self) -> None:
         weights = [getattr(self, name) for name in INDICATORS]
@@ -39,10 +51,11 @@ INDICATORS = tuple(field.name for field in fields(Weights) if field.name != "ver
 
 
 class Indicator(NamedTuple):
-    """One indicator's value from 0 to 1, None where there is no evidence, and its weight."""
+    """One indicator: from 0 to 1, or None where there is no evidence; its weight and part of the index."""
 
     value: float | None
     weight: float
+    points: float
 
     @property
     def observed(self) -> bool:
@@ -52,19 +65,20 @@ class Indicator(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loyalty:
-    """The index from 0 to 100, None where nothing is observed, and what it was made of."""
+    """The index from 0 to 100, None where nothing that counts is observed, and the points that make it."""
 
     index: float | None
     coverage: float
     indicators: Mapping[str, Indicator]
-    weights_version: str
+    weights_version: int
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of a customer beyond their purchase rate; None: not known.
 
-    Shares and attitudes are from 0 to 1; price insensitivity needs purchases, fault tolerance a fault.
+    Shares and attitudes are from 0 to 1, times in weeks; price insensitivity needs purchases, fault tolerance
+    a fault.
     """
 
     wallet_share: float | None = None
@@ -75,6 +89,9 @@ class Evidence:
     repurchases_after_fault: int = 0
     speed_of_choosing: float | None = None
     attitude_to_competitors: float | None = None
+    affection: float | None = None
+    usual_interval: float | None = None  # None: bought on fewer than two days
+    silence: float = 0.0
 
 
 NOTHING_KNOWN = Evidence()
@@ -108,24 +125,35 @@ def repeat_rate(params: Params, x: ArrayLike, T: ArrayLike, grid: Floats) -> Flo
 def loyalty(
     repeat_rate: float | None, evidence: Evidence = NOTHING_KNOWN, weights: Weights = FIRST_WEIGHTS
 ) -> Loyalty:
-    """The index of one customer, `repeat_rate` as the percentile from `repeat_rate()`."""
+    """The index of one customer, `repeat_rate` as the percentile from `repeat_rate()`.
+
+    ValueError where a share or an attitude is not between 0 and 1.
+    """
     values: dict[str, float | None] = {
         "repeat_rate": repeat_rate,
+        "time_of_buying": _time_of_buying(evidence),
         "wallet_share": evidence.wallet_share,
         "referrals": None if evidence.referrals is None else float(-np.expm1(-evidence.referrals)),
         "price_insensitivity": _price_insensitivity(evidence),
         "fault_tolerance": _fault_tolerance(evidence),
         "speed_of_choosing": evidence.speed_of_choosing,
         "attitude_to_competitors": evidence.attitude_to_competitors,
+        "affection": evidence.affection,
     }
+    total = seen = 0.0
     for name, value in values.items():
-        if value is not None and not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}, not between 0 and 1")
-    indicators = {name: Indicator(value, getattr(weights, name)) for name, value in values.items()}
-    observed = [(i.value, i.weight) for i in indicators.values() if i.value is not None]
-    total = sum(i.weight for i in indicators.values())
-    seen = sum(weight for _, weight in observed)
-    index = 100 * sum(value * weight for value, weight in observed) / seen if seen > 0 else None
+        weight = getattr(weights, name)
+        total += weight
+        if value is not None:
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}, not between 0 and 1")
+            seen += weight
+    each = 100 / seen if seen > 0 else 0.0
+    indicators = {
+        name: Indicator(value, weight := getattr(weights, name), each * weight * (value or 0.0))
+        for name, value in values.items()
+    }
+    index = sum(indicator.points for indicator in indicators.values()) if seen > 0 else None
     return Loyalty(index, seen / total, indicators, weights.version)
 
 
@@ -141,3 +169,14 @@ def _fault_tolerance(evidence: Evidence) -> float | None:
     if evidence.faults == 0:
         return None
     return (evidence.repurchases_after_fault + 1) / (evidence.faults + 2)
+
+
+def _time_of_buying(evidence: Evidence) -> float | None:
+    """The usual interval between purchases over the time since the last one; 1 while that is not longer.
+
+    An interval is at least a day, as purchases of one day are one.
+    """
+    if evidence.usual_interval is None:
+        return None
+    usual = max(evidence.usual_interval, _DAY)
+    return usual / max(evidence.silence, usual)

@@ -5,17 +5,17 @@
 The factors are neutralised one after another and stay so: complaints, then silence, then rhythm. (Alone, the
 rhythm has no meaning: an average number of purchases, all before a long silence, is nobody's.) What is left
 in the end is the remainder `base`, the risk of an average customer of this age heard from just now. Together
-they add up to logit(churn).
+they add up to logit(churn), calibrated as the model says.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from .arrays import Floats
-from .complaints import MISHANDLED, OPEN, RECOVERED
+from .complaints import MISHANDLED, OPEN, RECOVERED, Schedules
 from .score import Customers, Model, Odds, odds
 
 COMPLAINTS: Mapping[str, int] = {
@@ -25,56 +25,110 @@ COMPLAINTS: Mapping[str, int] = {
 }
 """Reasons that are phases of complaints."""
 
-TEXTS: Mapping[str, str] = {
-    "complaint_open": "A complaint that is or was open",
-    "complaint_mishandled": "A complaint that was resolved badly",
-    "complaint_recovered": "A complaint that was resolved well",
-    "silence": "The time since the last purchase",
-    "rhythm": "How often this customer has bought, against the average customer",
-    "base": "The ordinary risk of an average customer heard from just now",
+BASE = "base"
+CODES = (*COMPLAINTS, "silence", "rhythm", BASE)
+
+Kind = Literal["fault", "retaliatory", "unexplained"]
+"""What kind of loss it would be, as far as events tell: there are none yet of competitors, credit, neglect,
+moving or death."""
+
+_KINDS: Mapping[str, Kind] = {
+    "complaint_open": "fault",
+    "complaint_mishandled": "retaliatory",
+    "complaint_recovered": "fault",
+    BASE: "unexplained",
 }
 
 
 class Reason(NamedTuple):
-    """A factor's code and what it adds to the log-odds of churn; TEXTS says it in words."""
+    """A factor's code and what it adds to the log-odds of churn."""
 
     code: str
     contribution: float
 
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of loss it would explain; None where it lowers the risk, so that it explains none."""
+        if self.contribution <= 0 and self.code != BASE:
+            return None
+        return _KINDS.get(self.code, "unexplained")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contributions:
-    """Per customer: the log-odds of churn, and what each factor adds, `base` among them."""
+    """Per customer: the log-odds of churn, what each factor adds, `base` among them, and the odds behind."""
 
     log_odds: Floats
     factors: Mapping[str, Floats]
+    odds: Odds
 
     def of(self, row: int) -> list[Reason]:
         """One customer's reasons, the weightiest first and `base` last, without those that add nothing."""
         reasons = [Reason(code, float(added[row])) for code, added in self.factors.items()]
-        told = [reason for reason in reasons if reason.contribution != 0 and reason.code != "base"]
+        told = [reason for reason in reasons if reason.contribution != 0 and reason.code != BASE]
         told.sort(key=lambda reason: -abs(reason.contribution))
-        return [*told, Reason("base", float(self.factors["base"][row]))]
+        return [*told, Reason(BASE, float(self.factors[BASE][row]))]
 
 
-def contributions(
-    customers: Customers, model: Model, horizon: float, known: Odds | None = None
-) -> Contributions:
-    """What adds up to logit(churn within `horizon`) of each customer; `known` are their odds, if at hand."""
-    found = odds(customers, model, horizon) if known is None else known
-    whole = left = found.log_odds_churn
-    factors: dict[str, Floats] = {}
-    for code, phase in COMPLAINTS.items():
-        factors[code] = np.zeros_like(whole)
-        if customers.schedules.z[:, phase].any():
-            customers = replace(customers, schedules=customers.schedules.without(phase))
-            found = odds(customers, model, horizon)
-            factors[code], left = left - found.log_odds_churn, found.log_odds_churn
-    heard_from_now = found._replace(dead=np.full_like(whole, -np.inf))
-    factors["silence"], left = left - heard_from_now.log_odds_churn, heard_from_now.log_odds_churn
-    average = replace(customers, t_x=customers.T, x=_average_purchases(customers, model))
-    base = odds(average, model, horizon).log_odds_churn
-    return Contributions(whole, {**factors, "rhythm": left - base, "base": base})
+def contributions(customers: Customers, model: Model, horizon: float) -> Contributions:
+    """What adds up to logit(churn within `horizon` weeks) of each customer."""
+    rows, told = len(customers.x), _told(customers.schedules)
+    found = odds(_side_by_side(customers, model, [phase for _, phase in told]), model, horizon)
+    calibrate = model.calibrator.calibrate
+    # As they are, without one phase after another, and as the average.
+    log_odds = calibrate(found.log_odds_churn).reshape(-1, rows)
+    uncomplaining, average = log_odds[len(told)], log_odds[-1]
+    silent = found.silent.reshape(-1, rows)[len(told)]
+    heard_from_now = calibrate(Odds(np.full(rows, -np.inf), silent).log_odds_churn)
+    factors = {code: np.zeros(rows) for code in COMPLAINTS}
+    for place, (code, _) in enumerate(told):
+        factors[code] = log_odds[place] - log_odds[place + 1]
+    factors |= {
+        "silence": uncomplaining - heard_from_now,
+        "rhythm": heard_from_now - average,
+        BASE: average,
+    }
+    return Contributions(log_odds[0], factors, Odds(found.dead[:rows], found.silent[:rows]))
+
+
+def _told(schedules: Schedules) -> list[tuple[str, int]]:
+    """The phases that any of these customers' complaints were in."""
+    return [(code, phase) for code, phase in COMPLAINTS.items() if schedules.z[:, phase].any()]
+
+
+def _side_by_side(customers: Customers, model: Model, phases: Sequence[int]) -> Customers:
+    """Each customer as they are, then without one phase after another, then as an average one of that age.
+
+    In one, as a call costs more than a row. Without the last phase there is no complaint left.
+    """
+    times = len(phases)
+    x, t_x, T = customers.x, customers.t_x, customers.T
+    return Customers(
+        np.concatenate([np.tile(x, times + 1), _average_purchases(customers, model)]),
+        np.concatenate([np.tile(t_x, times + 1), T]),
+        np.tile(T, times + 2),
+        np.tile(customers.mean_amount, times + 2),
+        _without_each(customers.schedules, phases, len(x)),
+    )
+
+
+def _without_each(schedules: Schedules, phases: Sequence[int], rows: int) -> Schedules:
+    """The schedules as they are, then without the first phase, and so on up to the one before the last."""
+    if not phases:
+        return Schedules.none()
+    parts = [schedules]
+    for phase in phases[:-1]:
+        parts.append(parts[-1].without(phase))
+    pieces = len(schedules.start)
+    return Schedules(
+        np.concatenate([schedules.customer + place * rows for place in range(len(parts))]),
+        np.append(
+            np.concatenate([schedules.first[:-1] + place * pieces for place in range(len(parts))]),
+            len(parts) * pieces,
+        ),
+        np.tile(schedules.start, len(parts)),
+        np.concatenate([part.z for part in parts]),
+    )
 
 
 def _average_purchases(customers: Customers, model: Model) -> Floats:

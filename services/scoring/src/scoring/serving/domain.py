@@ -12,9 +12,11 @@ from scoring.care.domain import Served
 from scoring.facts.domain import State
 from scoring.facts.reading import micros
 from scoring.models.loyalty import Loyalty
-from scoring.models.reasons import COMPLAINTS, TEXTS, contributions
-from scoring.models.score import churn, odds
-from scoring.serving.figures import customers_of, figures
+from scoring.models.reasons import COMPLAINTS, Kind, contributions
+from scoring.models.score import churn
+from scoring.serving import wording
+from scoring.serving.figures import customers_of, evidence_of, figures
+from scoring.serving.texts import Said
 from shared.events.scoring import Band
 
 NO_PURCHASE_YET = "no_purchase_yet"
@@ -45,12 +47,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What one thing adds to the log-odds of churn."""
+    """What one thing adds to the log-odds of churn, and the kind of loss it would explain, if any."""
 
     code: str
     contribution: float
+    kind: Kind | None
     evidence: tuple[UUID, ...]
-    text: str
+    said: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +75,24 @@ def score(
     """The score as of now, and its reasons; None before the first purchase."""
     state = known.state
     if not state.purchases:
-        return None, [
-            Reason(NO_PURCHASE_YET, 0.0, (), "Nothing has been bought yet, so nothing can be foretold")
-        ]
+        return None, [Reason(NO_PURCHASE_YET, 0.0, None, (), Said(f"churn.{NO_PURCHASE_YET}"))]
     people = customers_of([state], micros(now))
     weeks = horizon_days / 7
-    known_odds = odds(people, served.model, weeks)
-    found = figures([state], people, served, weeks, known_odds)
-    because = contributions(people, served.model, weeks, known_odds)
+    because = contributions(people, served.model, weeks)
+    found = figures([state], people, served, weeks, because.odds)
     log_odds = float(because.log_odds[0])
     in_band = float(
         (found.churn if band_days == horizon_days else churn(people, served.model, band_days / 7))[0]
     )
+    evidence = evidence_of(state, float((people.T - people.t_x)[0]))
     reasons = [
-        Reason(reason.code, reason.contribution, _evidence(reason.code, known), TEXTS[reason.code])
+        Reason(
+            reason.code,
+            reason.contribution,
+            reason.kind,
+            _evidence(reason.code, known),
+            wording.of_reason(reason.code, state, evidence, served, now),
+        )
         for reason in because.of(0)
     ]
     scored = Score(

@@ -39,28 +39,39 @@ def figures(
 ) -> Figures:
     """What the model says of these customers; `customers` as `customers_of` makes them of the states."""
     found = score(customers, served.model, horizon_weeks, known)
-    rates = loyalty_index.repeat_rate(
-        served.model.purchase, customers.x, customers.T, np.asarray(served.rate_quantiles)
-    )
     return Figures(
         np.clip(found.p_alive, 0.0, 1.0),
         np.clip(found.churn, 0.0, 1.0),
         found.expected_purchases,
         np.rint(np.clip(found.clv, 0.0, _MOST_VALUE)).astype(np.int64),
-        [
-            loyalty_index.loyalty(float(rate), evidence_of(state))
-            for state, rate in zip(states, rates, strict=True)
-        ],
+        loyalty_of(states, customers, served),
     )
 
 
-def evidence_of(state: State) -> Evidence:
-    """What is known for the loyalty index."""
+def loyalty_of(states: Sequence[State], customers: Customers, served: Served) -> list[Loyalty]:
+    """The loyalty of these customers, as of the instant that `customers` were made for."""
+    rates = loyalty_index.repeat_rate(
+        served.model.purchase, customers.x, customers.T, np.asarray(served.rate_quantiles)
+    )
+    silences = customers.T - customers.t_x
+    return [
+        loyalty_index.loyalty(rate, evidence_of(state, silence), served.loyalty_weights)
+        for state, rate, silence in zip(states, rates.tolist(), silences.tolist(), strict=True)
+    ]
+
+
+def evidence_of(state: State, silence: float = 0.0) -> Evidence:
+    """What is known for the loyalty index, after so many weeks without a purchase."""
+    usual = None
+    if state.first_at is not None and state.last_at is not None and state.days > 1:
+        usual = (state.last_at - state.first_at) / (state.days - 1) / WEEK
     return Evidence(
         purchases=state.purchases,
         discounted_purchases=state.discounted,
         faults=state.complaints,
         repurchases_after_fault=state.forgiven,
+        usual_interval=usual,
+        silence=silence,
     )
 
 

@@ -1,79 +1,115 @@
-"""Reading a score, computed at the moment of reading."""
+"""Reading a score or its receipt, computed at the moment of reading."""
 
 from datetime import datetime
 from uuid import UUID
 
 from scoring.care import store as models
 from scoring.care.domain import Served, with_margin
-from scoring.serving import domain, store
-from scoring.serving.domain import Known, Reason, Score
+from scoring.serving import domain, receipts, store
+from scoring.serving.domain import Known
+from scoring.serving.receipts import Citations, Receipt
 from scoring.serving.schemas import (
+    ChurnReceiptView,
     ChurnView,
-    IndicatorView,
+    LoyaltyReceiptView,
     LoyaltyView,
     ProgressView,
     ReasonView,
+    ReceiptView,
     ScoreView,
     ServedModelView,
+    ValueReceiptView,
 )
 from scoring.settings import ScoringSettings
-from shared.db import Database
+from shared.db import Database, Tx
 
 
 async def read_score(
-    db: Database, settings: ScoringSettings, customer_id: UUID, horizon_days: int | None, now: datetime
+    db: Database,
+    settings: ScoringSettings,
+    customer_id: UUID,
+    horizon_days: int | None,
+    language: str,
+    now: datetime,
 ) -> ScoreView:
     """A customer's score within a horizon, by default the deployment's."""
     async with db.read() as tx:
-        known = await store.get(tx, customer_id)
-        served = with_margin(await models.served(tx), settings.margin)
-    band_days = settings.churn_horizon_days
-    days = horizon_days or band_days
-    score, reasons = domain.score(known, served, days, band_days, now)
-    return view(known, served, score, reasons, days, settings.currency, now)
+        known, served = await _read(tx, settings, customer_id)
+    return score_view(known, served, settings, horizon_days, language, now)
 
 
-def view(
+async def read_receipt(
+    db: Database,
+    settings: ScoringSettings,
+    customer_id: UUID,
+    horizon_days: int | None,
+    language: str,
+    now: datetime,
+) -> ReceiptView:
+    """What that score is made of."""
+    async with db.read() as tx:
+        known, served = await _read(tx, settings, customer_id)
+        citations = await store.cite(tx, customer_id)
+    return receipt_view(known, citations, served, settings, horizon_days, language, now)
+
+
+async def _read(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[Known, Served]:
+    known = await store.get(tx, customer_id)
+    return known, with_margin(await models.served(tx), settings.margin)
+
+
+def score_view(
     known: Known,
     served: Served,
-    score: Score | None,
-    reasons: list[Reason],
-    horizon_days: int,
-    currency: str,
-    now: datetime,
+    settings: ScoringSettings,
+    horizon_days: int | None,
+    language: str,
+    as_of: datetime,
 ) -> ScoreView:
-    """A score as it is answered."""
+    """The score of what is known, as it is answered."""
+    band_days = settings.churn_horizon_days
+    days = horizon_days or band_days
+    score, reasons = domain.score(known, served, days, band_days, as_of)
     return ScoreView(
         customer_id=known.customer_id,
         p_alive=score.p_alive if score else None,
-        churn=_churn(score, horizon_days) if score else None,
+        churn=ChurnView.of(score, days) if score else None,
         expected_purchases=score.expected_purchases if score else None,
-        loyalty=_loyalty(score) if score else None,
+        loyalty=LoyaltyView.of(score.loyalty) if score else None,
         value_minor=score.value_minor if score else None,
-        currency=currency,
-        reasons=[
-            ReasonView(code=r.code, contribution=r.contribution, evidence=list(r.evidence), text=r.text)
-            for r in reasons
-        ],
+        currency=settings.currency,
+        reasons=[ReasonView.of(reason, language) for reason in reasons],
         model=ServedModelView.of(served),
-        as_of=now,
-        progress=ProgressView(orders=known.orders_seq, service_desk=known.service_desk_seq),
+        as_of=as_of,
+        progress=_progress(known),
     )
 
 
-def _churn(score: Score, horizon_days: int) -> ChurnView:
-    return ChurnView(
-        probability=score.churn, log_odds=score.log_odds, band=score.band, horizon_days=horizon_days
+def receipt_view(
+    known: Known,
+    citations: Citations,
+    served: Served,
+    settings: ScoringSettings,
+    horizon_days: int | None,
+    language: str,
+    as_of: datetime,
+) -> ReceiptView:
+    """The receipt of what is known, as it is answered."""
+    band_days, currency = settings.churn_horizon_days, settings.currency
+    days = horizon_days or band_days
+    found = receipts.receipt(known, citations, served, days, band_days, currency, as_of)
+    made = found if isinstance(found, Receipt) else None
+    return ReceiptView(
+        customer_id=known.customer_id,
+        churn=ChurnReceiptView.of_receipt(made, days, language) if made else None,
+        loyalty=LoyaltyReceiptView.of(made, language) if made else None,
+        value=ValueReceiptView.of(made, currency, language) if made else None,
+        unscored=None if isinstance(found, Receipt) else ReasonView.of(found, language),
+        model=ServedModelView.of(served),
+        as_of=as_of,
+        progress=_progress(known),
     )
 
 
-def _loyalty(score: Score) -> LoyaltyView:
-    return LoyaltyView(
-        index=score.loyalty.index or 0.0,
-        coverage=score.loyalty.coverage,
-        weights_version=score.loyalty.weights_version,
-        indicators=[
-            IndicatorView(code=code, value=i.value, weight=i.weight, observed=i.observed)
-            for code, i in score.loyalty.indicators.items()
-        ],
-    )
+def _progress(known: Known) -> ProgressView:
+    return ProgressView(orders=known.orders_seq, service_desk=known.service_desk_seq)

@@ -1,20 +1,21 @@
 """Reading a score of a past instant: as it was then known, or as it is now known to have been."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 from scoring.care import store as models
-from scoring.care.domain import with_margin
+from scoring.care.domain import Served, with_margin
 from scoring.facts import store as facts
 from scoring.facts.domain import Complaint, Fact, Purchase, summarize
 from scoring.facts.past import Reached, Version, counted_at, known_at, true_at
 from scoring.facts.reading import micros
-from scoring.serving import domain
 from scoring.serving.domain import CitedComplaint, Known
-from scoring.serving.handlers import view
-from scoring.serving.schemas import ScoreView
+from scoring.serving.handlers import receipt_view, score_view
+from scoring.serving.receipts import RESOLVED, Citations, Cited
+from scoring.serving.schemas import ReceiptView, ScoreView
 from scoring.serving.store import MOST_CITED, phases
 from scoring.settings import ScoringSettings
 from shared.db import Database
@@ -70,29 +71,52 @@ def asked(
 
 
 async def read_past_score(
-    db: Database, settings: ScoringSettings, customer_id: UUID, horizon_days: int | None, question: Asked
+    db: Database,
+    settings: ScoringSettings,
+    customer_id: UUID,
+    horizon_days: int | None,
+    language: str,
+    question: Asked,
 ) -> ScoreView:
     """A customer's score of a past instant, computed from the facts that were or are now known of it."""
+    found, served = await _read(db, settings, customer_id, question)
+    known = known_of(customer_id, found, question.reached)
+    return score_view(known, served, settings, horizon_days, language, question.as_of)
+
+
+async def read_past_receipt(
+    db: Database,
+    settings: ScoringSettings,
+    customer_id: UUID,
+    horizon_days: int | None,
+    language: str,
+    question: Asked,
+) -> ReceiptView:
+    """What that score is made of."""
+    found, served = await _read(db, settings, customer_id, question)
+    known, citations = known_of(customer_id, found, question.reached), citations_of(found)
+    return receipt_view(known, citations, served, settings, horizon_days, language, question.as_of)
+
+
+async def _read(
+    db: Database, settings: ScoringSettings, customer_id: UUID, question: Asked
+) -> tuple[list[Fact], Served]:
     async with db.read() as tx:
         versions = await facts.list_versions(tx, customer_id)
+        if question.known == "now":
+            served = await models.served(tx)
+        else:
+            served = await models.served_at(tx, question.as_of)
         if question.model_version is not None:
             model = await models.get(tx, question.model_version)
-        elif question.known == "now":
-            model = await models.served(tx)
-        else:
-            model = await models.served_at(tx, question.as_of)
+            served = replace(model, loyalty_weights=served.loyalty_weights)
     found = facts_of(versions, question)
     if not found:
         raise NotFound(
             f"Nothing was known of customer {customer_id} at {question.as_of.isoformat()}; ask for a later"
             " instant, or with known=now for what is now known of it."
         )
-    served = with_margin(model, settings.margin)
-    band_days = settings.churn_horizon_days
-    days = horizon_days or band_days
-    known = known_of(customer_id, found, question.reached)
-    score, reasons = domain.score(known, served, days, band_days, question.as_of)
-    return view(known, served, score, reasons, days, settings.currency, question.as_of)
+    return found, with_margin(served, settings.margin)
 
 
 def facts_of(versions: Sequence[Version], question: Asked) -> list[Fact]:
@@ -108,14 +132,37 @@ def known_of(customer_id: UUID, found: Sequence[Fact], reached: Reached | None =
     """What these facts say of the customer, with the events to cite; the band as of somebody newly met."""
     purchases = [fact for fact in found if isinstance(fact, Purchase)]
     complaints = [fact for fact in found if isinstance(fact, Complaint)]
-    bought = sorted((f for f in purchases if f.counts), key=lambda f: (-f.ordered_at, f.id))
-    felt = sorted((f for f in complaints if f.counts), key=lambda f: (-f.spells[0].opened, f.id))
     return Known(
         customer_id,
         summarize(found),
         None,
         reached.orders if reached else max((f.seq for f in purchases), default=0),
         reached.service_desk if reached else max((f.seq for f in complaints), default=0),
-        [f.event_id for f in bought[:MOST_CITED]],
-        [CitedComplaint(f.event_id, phases(f.spells)) for f in felt[:MOST_CITED]],
+        [f.event_id for f in _bought(found)[:MOST_CITED]],
+        [CitedComplaint(f.event_id, phases(f.spells)) for f in _felt(found)[:MOST_CITED]],
     )
+
+
+def citations_of(found: Sequence[Fact]) -> Citations:
+    """What a receipt of these facts cites besides."""
+    discounted = [f.event_id for f in _bought(found) if f.amount_minor < f.list_amount_minor]
+    resolved = {
+        code: [f.event_id for f in _felt(found) if phase in phases(f.spells)]
+        for code, phase in RESOLVED.items()
+    }
+    return Citations(
+        discounted[:MOST_CITED],
+        {code: Cited(events[:MOST_CITED], len(events)) for code, events in resolved.items()},
+    )
+
+
+def _bought(found: Sequence[Fact]) -> list[Purchase]:
+    """Purchases that count, the last one first."""
+    counting = [fact for fact in found if isinstance(fact, Purchase) and fact.counts]
+    return sorted(counting, key=lambda f: (-f.ordered_at, f.id))
+
+
+def _felt(found: Sequence[Fact]) -> list[Complaint]:
+    """Complaints, the newest first."""
+    counting = [fact for fact in found if isinstance(fact, Complaint) and fact.counts]
+    return sorted(counting, key=lambda f: (-f.spells[0].opened, f.id))

@@ -3,13 +3,14 @@
 from typing import Annotated, Literal, cast
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from starlette.responses import Response
 
 from scoring.serving import store
-from scoring.serving.handlers import read_score
-from scoring.serving.past import Asked, asked, read_past_score
-from scoring.serving.schemas import ListedScoreView, ScoreView
+from scoring.serving.handlers import read_receipt, read_score
+from scoring.serving.past import Asked, asked, read_past_receipt, read_past_score
+from scoring.serving.schemas import ListedScoreView, ReceiptView, ScoreView
+from scoring.serving.texts import LANGUAGES
 from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
 from shared.events.scoring import Band
@@ -17,6 +18,7 @@ from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db, Time
 from shared.web.fields import Instant
+from shared.web.language import preferred
 from shared.web.paging import Page, Pages
 from shared.web.routing import Router
 from shared.web.sync import SyncWanted
@@ -54,6 +56,19 @@ async def _past(
     return asked(as_of, known, (orders_seq, service_desk_seq), model_version, clock.now())
 
 
+async def _language(
+    accept_language: Annotated[
+        str | None,
+        Header(alias="Accept-Language", description="English (en) or Chinese (zh); English by default."),
+    ] = None,
+) -> str:
+    return preferred(accept_language, LANGUAGES)
+
+
+Past = Annotated[Asked | None, Depends(_past)]
+Language = Annotated[str, Depends(_language)]
+
+
 @router.get("/{customer_id}", response_model=ScoreView)
 async def get_score(
     customer_id: UUID,
@@ -63,7 +78,8 @@ async def get_score(
     settings: Settings,
     arrivals: Arrived,
     sync: SyncWanted,
-    past: Annotated[Asked | None, Depends(_past)],
+    past: Past,
+    language: Language,
     horizon_days: Horizon = None,
 ) -> Response:
     """A customer's loyalty, churn risk and value, as of this moment, with reasons that add up to the risk.
@@ -74,9 +90,43 @@ async def get_score(
     if not caller.sees(customer_id):
         raise store.unknown(customer_id)
     if past is not None:
-        return answer(await read_past_score(db, settings, customer_id, horizon_days, past))
+        view = await read_past_score(db, settings, customer_id, horizon_days, language, past)
+        return answer(view, headers=_spoken(language))
     headers = await arrivals.wait_for(sync)
-    return answer(await read_score(db, settings, customer_id, horizon_days, clock.now()), headers=headers)
+    view = await read_score(db, settings, customer_id, horizon_days, language, clock.now())
+    return answer(view, headers=headers | _spoken(language))
+
+
+@router.get("/{customer_id}/receipt", response_model=ReceiptView)
+async def get_receipt(
+    customer_id: UUID,
+    caller: Annotated[Caller, Needs("scores:read")],
+    db: Db,
+    clock: Time,
+    settings: Settings,
+    arrivals: Arrived,
+    sync: SyncWanted,
+    past: Past,
+    language: Language,
+    horizon_days: Horizon = None,
+) -> Response:
+    """What a score is made of: contributions that add up to the log-odds of churn, points that add up to the
+    loyalty index, factors whose product is the value; each line in words, with the events it stands on.
+
+    `as_of` and what goes with it as in the score.
+    """
+    if not caller.sees(customer_id):
+        raise store.unknown(customer_id)
+    if past is not None:
+        view = await read_past_receipt(db, settings, customer_id, horizon_days, language, past)
+        return answer(view, headers=_spoken(language))
+    headers = await arrivals.wait_for(sync)
+    view = await read_receipt(db, settings, customer_id, horizon_days, language, clock.now())
+    return answer(view, headers=headers | _spoken(language))
+
+
+def _spoken(language: str) -> dict[str, str]:
+    return {"Content-Language": language, "Vary": "Accept-Language"}
 
 
 @router.get("")

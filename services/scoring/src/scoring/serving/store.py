@@ -10,6 +10,7 @@ import msgspec
 from scoring.facts.domain import Spell, decode
 from scoring.models.complaints import OPEN
 from scoring.serving.domain import CitedComplaint, Known
+from scoring.serving.receipts import RESOLVED, Citations, Cited
 from shared.db import Tx
 from shared.errors import NotFound
 from shared.events.scoring import Band
@@ -30,6 +31,21 @@ LEFT JOIN stream_progress o ON o.topic = 'patron.orders' AND o.key = $2
 LEFT JOIN stream_progress d ON d.topic = 'patron.service_desk' AND d.key = $2
 WHERE s.customer_id = $1
 """
+_RESOLVED = """
+customer_id = $1 AND counts AND known_until IS NULL AND jsonb_path_exists(spells, '$[*][2] ? (@ == {0})')
+"""
+_CITE = f"""
+SELECT ARRAY(SELECT event_id FROM purchase_fact
+             WHERE customer_id = $1 AND counts AND known_until IS NULL AND amount_minor < list_amount_minor
+             ORDER BY ordered_at DESC, order_id LIMIT {MOST_CITED})
+""" + "".join(
+    f""",
+       ARRAY(SELECT event_id FROM complaint_fact WHERE {_RESOLVED.format(phase)}
+             ORDER BY spells -> 0 -> 0 DESC, ticket_id LIMIT {MOST_CITED}),
+       (SELECT count(*) FROM complaint_fact WHERE {_RESOLVED.format(phase)})
+"""
+    for phase in RESOLVED.values()
+)
 _PROGRESS = """
 SELECT coalesce(p.last_seq, 0) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (topic, key, place)
 LEFT JOIN stream_progress p ON p.topic = n.topic AND p.key = n.key ORDER BY n.place
@@ -69,6 +85,20 @@ async def get(tx: Tx, customer_id: UUID) -> Known:
         service_desk,
         purchases,
         [CitedComplaint(event_id, phases(spells)) for event_id, spells in cited],
+    )
+
+
+async def cite(tx: Tx, customer_id: UUID) -> Citations:
+    """What a receipt cites besides."""
+    found = await tx.fetchrow(_CITE, customer_id)
+    assert found is not None
+    discounted, *resolved = found
+    return Citations(
+        discounted,
+        {
+            code: Cited(events, total)
+            for code, events, total in zip(RESOLVED, resolved[::2], resolved[1::2], strict=True)
+        },
     )
 
 
