@@ -35,7 +35,7 @@ def test_the_sample_stands_as_the_purchase_model_sees_it(cdnow: Summary) -> None
     standing = purchases.until(until).standing(until)
     assert standing.x == pytest.approx(cdnow.rows.x)
     assert standing.t_x == pytest.approx(cdnow.rows.t_x)
-    assert (standing.T == pytest.approx(cdnow.rows.T)) is True
+    assert list(standing.T) == pytest.approx(list(cdnow.rows.T))
     assert standing.mean_repeat == pytest.approx(cdnow.mean_amount)
 
 
