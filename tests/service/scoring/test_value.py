@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -199,15 +199,20 @@ async def workers(scoring: Scoring, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
             await job
 
 
-async def test_after_each_fit_the_methods_are_compared_once(
+async def test_the_workers_compare_once_and_again_when_that_is_long_ago(
     scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID], workers: None
 ) -> None:
-    for version in (1, 2):
-        assert (await analyst.post("/v1/models/fit")).status_code == 201
+    async def until_compared_at(at: datetime) -> int:
         async with asyncio.timeout(20):
-            # The workers tell nobody but the database.
-            while (await read(analyst, "/v1/value-methods"))["model_version"] < version:  # noqa: ASYNC110
+            while True:
+                shown = await read(analyst, "/v1/value-methods")
+                if shown["compared_at"] == f"{at:%Y-%m-%dT%XZ}":
+                    return int(shown["version"])
                 await asyncio.sleep(0.02)
+
+    assert await until_compared_at(NOW) == 1
+    scoring.clock.advance(timedelta(hours=25))
+    assert await until_compared_at(NOW + timedelta(hours=25)) == 2
     await asyncio.sleep(0.1)
     assert (await read(analyst, "/v1/value-methods"))["version"] == 2
 

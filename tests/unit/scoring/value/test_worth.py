@@ -1,6 +1,7 @@
 """What a customer is worth: which method is taken, what is measured, and what the total is of."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 import numpy as np
@@ -189,11 +190,15 @@ def test_a_comparison_is_stored_and_read_back_as_it_was(comparison: Comparison) 
     assert msgspec.json.decode(stored, type=Backtest) == comparison.backtest
 
 
-def test_a_comparison_is_due_after_each_fit(comparison: Comparison) -> None:
-    assert not is_due(None, PUBLISHED)
-    assert is_due(None, replace(PUBLISHED, version=1))
-    assert not is_due(comparison, replace(PUBLISHED, version=2))
-    assert is_due(comparison, replace(PUBLISHED, version=3))
+def test_a_comparison_is_due_when_another_model_is_served_or_the_last_one_is_old(
+    comparison: Comparison,
+) -> None:
+    same, later, earlier = (replace(PUBLISHED, version=version) for version in (2, 3, 1))
+    assert is_due(None, PUBLISHED, 24, NOW)
+    assert not is_due(comparison, same, 24, NOW + timedelta(hours=23))
+    assert is_due(comparison, same, 24, NOW + timedelta(hours=24))
+    assert is_due(comparison, later, 24, NOW)
+    assert is_due(comparison, earlier, 24, NOW)
 
 
 def test_without_purchases_there_is_nothing_to_compare() -> None:

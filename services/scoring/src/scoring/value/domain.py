@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -109,9 +109,11 @@ def compare(
     return Comparison(version, at, model_version, one_in, backtest(purchases, micros(at) / WEEK))
 
 
-def is_due(last: Comparison | None, served: Served) -> bool:
-    """Whether a model was fitted since the methods were last compared."""
-    return served.version > (0 if last is None else last.model_version)
+def is_due(last: Comparison | None, served: Served, refit_hours: float, now: datetime) -> bool:
+    """Whether another model is served than when the methods were last compared, or that was long ago."""
+    if last is None or last.model_version != served.version:
+        return True
+    return now - last.compared_at >= timedelta(hours=refit_hours)
 
 
 def worth(

@@ -109,18 +109,19 @@ async def compare(db: Database, at: datetime) -> Comparison:
     )
 
 
-async def compare_after_each_fit(db: Database, clock: Clock, _settings: ScoringSettings) -> None:
-    """Compare anew whenever a model was fitted since; by one worker at a time."""
+async def compare_after_each_fit(db: Database, clock: Clock, settings: ScoringSettings) -> None:
+    """Compare anew whenever another model is served, and as often as models are fitted; by one worker at a
+    time."""
     while True:
-        if await _is_due(db):
-            await _compare_if_due(db, clock)
+        if await _is_due(db, clock, settings):
+            await _compare_if_due(db, clock, settings)
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-async def _compare_if_due(db: Database, clock: Clock) -> None:
+async def _compare_if_due(db: Database, clock: Clock, settings: ScoringSettings) -> None:
     try:
         async with models.alone(db):
-            if not await _is_due(db):
+            if not await _is_due(db, clock, settings):
                 return  # another worker was quicker
             made = await compare(db, clock.now())
             async with db.tx() as tx:
@@ -130,9 +131,10 @@ async def _compare_if_due(db: Database, clock: Clock) -> None:
         log.info("value methods not compared now", why=refused.detail)
 
 
-async def _is_due(db: Database) -> bool:
+async def _is_due(db: Database, clock: Clock, settings: ScoringSettings) -> bool:
     async with db.read() as tx:
-        return domain.is_due(await store.find_latest(tx), await models.served(tx))
+        last, served = await store.find_latest(tx), await models.served(tx)
+    return domain.is_due(last, served, settings.refit_hours, clock.now())
 
 
 async def _known(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[Known, Served]:
