@@ -1,5 +1,8 @@
+import warnings
+
 import numpy as np
 import pytest
+from lifetimes import GammaGammaFitter
 
 from scoring.models import gamma_gamma
 from scoring.models.fit import logs
@@ -49,3 +52,27 @@ def test_a_fit_to_absurd_amounts_expects_finite_amounts(
     fitted = gamma_gamma.fit(x, amount, use_prior=use_prior)
     assert fitted.params.q > 1
     assert np.isfinite(gamma_gamma.expected_amount(fitted.params, [0, 1, 700], [0, 50, 1e6])).all()
+
+
+def test_standard_errors_agree_with_lifetimes(cdnow: Summary) -> None:
+    bought = cdnow.rows.x > 0
+    fitter = GammaGammaFitter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the oracle's own libraries
+        fitter.fit(cdnow.rows.x[bought], cdnow.mean_amount[bought])
+        expected = fitter.summary["se(coef)"]
+    errors = gamma_gamma.fit(cdnow.rows.x, cdnow.mean_amount, use_prior=False).standard_errors
+    assert errors["p"] == pytest.approx(expected["p"], rel=1e-3)
+    assert errors["q"] == pytest.approx(expected["q"], rel=1e-3)
+    assert errors["gamma"] == pytest.approx(expected["v"], rel=1e-3)  # its v is γ
+
+
+def test_customers_who_spend_alike_count_as_many() -> None:
+    once, thrice = ([1, 2, 3], [20.0, 35.0, 10.0]), ([1, 2, 3] * 3, [20.0, 35.0, 10.0] * 3)
+    few, many = Spending.of(*once), Spending.of(*thrice)
+    assert (len(many), many.customers) == (3, 9)
+    at = logs(PUBLISHED)
+    value, gradient = gamma_gamma.log_likelihood_with_gradient(at, few)
+    threefold, steeper = gamma_gamma.log_likelihood_with_gradient(at, many)
+    assert threefold == pytest.approx(3 * value)
+    np.testing.assert_allclose(steeper, 3 * gradient)

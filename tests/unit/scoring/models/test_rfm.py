@@ -50,6 +50,13 @@ def test_very_many_rows_are_fitted_by_the_day() -> None:
     assert rows.customers == 150_000
 
 
+def test_very_many_young_customers_are_not_all_made_the_same_age() -> None:
+    T = np.random.default_rng(1).uniform(0, 0.5, 150_000)
+    rows = Rows.of(np.zeros_like(T), np.zeros_like(T), T).for_fitting()
+    assert 150 < len(rows) < 300
+    assert float(rows.weight @ rows.T) == pytest.approx(float(T.sum()), rel=1e-3)
+
+
 def test_the_time_between_purchases_is_a_median_over_purchases() -> None:
     assert Rows.of([0, 1, 9], [0, 50, 9], [60, 60, 60]).time_between_purchases() == 1
     assert Rows.of([0], [0], [60]).time_between_purchases() is None

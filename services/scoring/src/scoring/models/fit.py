@@ -136,7 +136,7 @@ def climb(
 
     `weight` is the number of customers; it only scales the search. No parameter comes below e^`least`.
     `shape`: the covariance one customer is thought to make, with which few steps do. Not converged where a
-    parameter went as far as it may, for then the likelihood has no peak.
+    parameter went as far as it may, or where it is no peak.
     """
     scale = max(weight, 1.0)
 
@@ -164,7 +164,8 @@ def climb(
     hessian = curvature(lambda where: cost(where)[1], at) * scale
     flat = bool(best.success) or float(np.abs(best.jac).max()) < 1e-4
     inside = bool((np.abs(at - starts[0]) < _REACH).all())
-    return Peak(at, covariance(hessian), log_likelihood(at)[0], flat and inside)
+    spread = covariance(hessian)
+    return Peak(at, spread, log_likelihood(at)[0], flat and inside and bool(np.isfinite(spread).any()))
 
 
 def _quick(
@@ -192,13 +193,20 @@ def curvature(gradient: Callable[[Floats], Floats], at: Floats, step: float = 1e
 
 
 def covariance(hessian: Floats) -> Floats:
-    """The inverse of the negative log posterior's Hessian; NaN where it is not positive definite."""
+    """The inverse of the negative log posterior's Hessian; NaN where it is not positive definite.
+
+    NaN too for a parameter on which nothing depends; the others do without it.
+    """
+    found = np.full_like(hessian, np.nan)
+    matters = np.flatnonzero(hessian.any(axis=0))
+    some = hessian[np.ix_(matters, matters)]
     try:
-        np.linalg.cholesky(hessian)
-        inverse = np.linalg.inv(hessian)
-        return np.asarray((inverse + inverse.T) / 2)
+        np.linalg.cholesky(some)
+        inverse = np.linalg.inv(some)
+        found[np.ix_(matters, matters)] = (inverse + inverse.T) / 2
     except np.linalg.LinAlgError:
-        return np.full_like(hessian, np.nan)
+        pass
+    return found
 
 
 def _root(variances: Floats) -> Floats:
