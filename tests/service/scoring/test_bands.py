@@ -1,20 +1,28 @@
-"""Bands change by events and by time alone, each change is told once, and lists show them."""
+"""Bands change by events and by time alone, and each change is told once."""
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from scoring.app import SERVICE
-from scoring.bands.handlers import score_old, score_outdated
+from scoring.bands import handlers, looks
+from scoring.bands.handlers import keep_bands, score_outdated
 from shared.events.scoring import ChurnBandChanged
 from shared.service import run_worker
-from tests.service.scoring.conftest import NOW, Scoring, cancelled, created, opened, placed
+from tests.service.scoring.conftest import NOW, Scoring, cancelled, opened, placed
 
 DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def only_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but a band is noticeable, so that nobody is looked at for anything else."""
+    for name in ("CHANCE", "SHARE", "LEAST_VALUE", "POINTS"):
+        monkeypatch.setattr(looks, name, 1e12)
 
 
 async def regular(scoring: Scoring) -> UUID:
@@ -39,18 +47,86 @@ async def test_nobody_is_scored_twice_for_one_fact(scoring: Scoring) -> None:
     assert await scoring.look() == 0
 
 
-async def test_time_alone_takes_a_customer_through_all_bands_on_time(scoring: Scoring) -> None:
+async def due_at(scoring: Scoring, who: UUID) -> datetime:
+    at = await scoring.value("SELECT due_at FROM customer_state WHERE customer_id = $1", who)
+    assert isinstance(at, datetime)
+    return at
+
+
+async def test_time_alone_takes_a_customer_through_all_bands_on_time(
+    scoring: Scoring, only_bands: None
+) -> None:
     who = await regular(scoring)
     await scoring.look()
     bands = []
     for _ in range(3):
-        rings_at = await scoring.value("SELECT due_at FROM customer_state WHERE customer_id = $1", who)
-        assert await scoring.look((rings_at - scoring.clock.now()) - timedelta(seconds=5)) == 0
-        assert await scoring.look(timedelta(seconds=10)) == 1
-        bands.append((await scoring.events())[-1].after)
+        rings_at = await due_at(scoring, who)
+        assert await scoring.look((rings_at - scoring.clock.now()) - timedelta(seconds=1)) == 0
+        assert await scoring.look(timedelta(seconds=1)) == 1
+        told = (await scoring.events())[-1]
+        assert abs(told.crossed_at - rings_at) < timedelta(seconds=1)
+        bands.append(told.after)
     assert bands == ["medium", "high", "critical"]
     assert len(await scoring.events()) == 4
     assert await scoring.value("SELECT due_at FROM customer_state WHERE customer_id = $1", who) is None
+
+
+async def test_a_band_begun_while_no_worker_ran_is_told_at_once_when_one_does(
+    scoring: Scoring, only_bands: None
+) -> None:
+    who = await regular(scoring)
+    await scoring.look()
+    rings_at = await due_at(scoring, who)
+    scoring.clock.advance(rings_at - NOW + timedelta(hours=7))
+    worker = asyncio.create_task(keep_bands(scoring.db, scoring.clock, scoring.settings))
+    try:
+        async with asyncio.timeout(10):
+            while len(await scoring.events()) < 2:  # noqa: ASYNC110  (the worker tells only the database)
+                await asyncio.sleep(0.02)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+    told = (await scoring.events())[-1]
+    assert (told.before, told.after, told.scored_at) == ("low", "medium", scoring.clock.now())
+    assert abs(told.crossed_at - rings_at) < timedelta(seconds=1)
+
+
+async def test_a_clock_that_jumps_back_delays_what_is_due_but_loses_and_repeats_nothing(
+    scoring: Scoring, only_bands: None
+) -> None:
+    who = await regular(scoring)
+    await scoring.look()
+    rings_at = await due_at(scoring, who)
+    await scoring.look(rings_at - NOW - timedelta(minutes=1))
+    assert await scoring.look(timedelta(hours=-1)) == 0
+    assert await scoring.look(timedelta(minutes=60)) == 0, "its time has not come"
+    assert await scoring.look(timedelta(minutes=1)) == 1
+    assert await scoring.look(timedelta(hours=-1)) == 0
+    async with scoring.db.tx() as tx:
+        await tx.execute("UPDATE customer_state SET due_at = $1", scoring.clock.now())
+    assert await scoring.look() == 1, "scored as of an hour before the change was told"
+    assert await scoring.look(timedelta(hours=2)) == 0
+    assert [told.after for told in await scoring.events()] == ["low", "medium"]
+
+
+async def test_a_mass_that_is_due_at_once_does_not_hold_up_who_is_due_later(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "BATCH", 10)
+    mass = [uuid4() for _ in range(30)]
+    await scoring.tell(*[placed(who, NOW - DAY) for who in mass])
+    scoring.clock.advance(timedelta(seconds=5))
+    late = uuid4()
+    await scoring.tell(placed(late, NOW - DAY))
+    async with scoring.db.tx() as tx:  # the database's clock is not ours
+        await tx.execute("UPDATE customer_state SET due_at = $1 WHERE customer_id = ANY($2)", NOW, mass)
+        await tx.execute(
+            "UPDATE customer_state SET due_at = $1 WHERE customer_id = $2", NOW + timedelta(seconds=5), late
+        )
+    assert await scoring.look() == 10
+    assert late in {told.customer_id for told in await scoring.events()}
+    assert [await scoring.look() for _ in range(3)] == [10, 10, 1]
+    assert {told.customer_id for told in await scoring.events()} == {*mass, late}
 
 
 async def test_an_event_moves_the_timer(scoring: Scoring) -> None:
@@ -86,13 +162,17 @@ async def test_a_new_model_scores_everybody_anew(scoring: Scoring, analyst: http
     assert (await analyst.get("/v1/scores")).json()["items"][0]["model_version"] == 1
 
 
-async def test_figures_in_lists_are_refreshed_after_a_minute(scoring: Scoring) -> None:
-    await regular(scoring)
+async def test_figures_are_computed_anew_when_time_has_changed_them_and_not_before(scoring: Scoring) -> None:
+    who = await regular(scoring)
     await scoring.look()
-    assert await score_old(scoring.db, scoring.clock, scoring.settings) == 0
-    scoring.clock.advance(timedelta(seconds=61))
-    assert await score_old(scoring.db, scoring.clock, scoring.settings) == 1
-    assert await scoring.value("SELECT scored_at FROM customer_score") == scoring.clock.now()
+    before = await scoring.value("SELECT churn FROM customer_score")
+    rings_at = await due_at(scoring, who)
+    assert NOW + timedelta(minutes=1) <= rings_at < NOW + DAY
+    assert await scoring.look(rings_at - NOW - timedelta(seconds=1)) == 0
+    assert await scoring.look(timedelta(seconds=1)) == 1
+    assert await scoring.value("SELECT scored_at FROM customer_score") == rings_at
+    after = await scoring.value("SELECT churn FROM customer_score")
+    assert 0 < after - before < 0.001
     assert len(await scoring.events()) == 1
 
 
@@ -118,62 +198,3 @@ async def test_the_worker_scores_while_the_broker_is_away(scoring: Scoring) -> N
         with suppress(asyncio.CancelledError):
             await worker
     assert len(await scoring.events()) == 1
-
-
-@pytest.fixture
-async def people(scoring: Scoring) -> list[UUID]:
-    """Fifteen customers, last heard of ever longer ago, and one who never bought."""
-    who = [uuid4() for _ in range(15)]
-    await scoring.tell(created(uuid4()))
-    for place, each in enumerate(who):
-        last = NOW - 12 * place * DAY
-        await scoring.tell(*[placed(each, last - days * DAY, 100 * (place + 1)) for days in (60, 40, 20, 0)])
-    await scoring.look()
-    return who
-
-
-@pytest.mark.parametrize("sort", ["churn", "-churn", "loyalty", "-loyalty", "value", "-value"])
-@pytest.mark.parametrize("band", [None, "low", "high"])
-async def test_lists_page_through_everybody_once_in_order(
-    scoring: Scoring, analyst: httpx.AsyncClient, people: list[UUID], sort: str, band: str | None
-) -> None:
-    query: dict[str, str | int] = {"sort": sort, "limit": 4}
-    if band:
-        query["band"] = band
-    items, cursor = [], None
-    while True:
-        answer = await analyst.get("/v1/scores", params=query | ({"cursor": cursor} if cursor else {}))
-        assert answer.status_code == 200, answer.text
-        items += answer.json()["items"]
-        cursor = answer.json()["next_cursor"]
-        if cursor is None:
-            break
-    column = {"churn": "churn", "loyalty": "loyalty", "value": "value_minor"}[sort.removeprefix("-")]
-    figures = [item[column] for item in items]
-    assert figures == sorted(figures, reverse=sort.startswith("-"))
-    every = {str(each) for each in people}
-    assert len(items) == len({item["customer_id"] for item in items})
-    assert {item["customer_id"] for item in items} <= every
-    assert band is not None or len(items) == len(every)
-    assert all(band is None or item["band"] == band for item in items)
-
-
-async def test_a_cursor_of_another_list_is_refused(analyst: httpx.AsyncClient, people: list[UUID]) -> None:
-    cursor = (await analyst.get("/v1/scores?limit=2")).json()["next_cursor"]
-    for query in (f"?limit=2&sort=churn&cursor={cursor}", f"?cursor={cursor[:-2]}AA", "?cursor=%00"):
-        assert (await analyst.get(f"/v1/scores{query}")).status_code == 422
-
-
-@pytest.mark.parametrize(
-    "query", ["?band=worst", "?sort=name", "?limit=0", "?limit=201", "?nonsense=1", "?band=low&band2=high"]
-)
-async def test_a_list_refuses_what_it_does_not_know(analyst: httpx.AsyncClient, query: str) -> None:
-    assert (await analyst.get(f"/v1/scores{query}")).status_code == 422
-
-
-async def test_the_list_agrees_with_the_score(analyst: httpx.AsyncClient, people: list[UUID]) -> None:
-    for item in (await analyst.get("/v1/scores")).json()["items"]:
-        score = (await analyst.get(f"/v1/scores/{item['customer_id']}")).json()
-        assert item["churn"] == pytest.approx(score["churn"]["probability"], abs=1e-9)
-        assert item["band"] == score["churn"]["band"]
-        assert item["value_minor"] == score["value_minor"]

@@ -12,6 +12,8 @@ from scoring.bands.restating import tell_restatements
 from scoring.care.handlers import refit_on_schedule
 from scoring.care.router import router as models_router
 from scoring.facts.handlers import HANDLERS
+from scoring.lists.handlers import Everybody
+from scoring.lists.router import router as lists_router
 from scoring.rebuilding.handlers import rebuild_on_request
 from scoring.rebuilding.router import router as rebuilds_router
 from scoring.serving.router import router as scores_router
@@ -31,6 +33,7 @@ SERVICE = Service(
     tables=metadata,
     routers=[
         scores_router,
+        lists_router,
         models_router,
         rebuilds_router,
         value_router,
@@ -39,6 +42,6 @@ SERVICE = Service(
     ],
     handlers=HANDLERS,
     jobs=[keep_bands, tell_restatements, rebuild_on_request, refit_on_schedule, compare_after_each_fit],
-    resources=lambda _settings, db: {"arrivals": Arrivals(db)},
+    resources=lambda _settings, db: {"arrivals": Arrivals(db), "everybody": Everybody(db)},
     migrations=Path(__file__).parents[2] / "migrations",
 )

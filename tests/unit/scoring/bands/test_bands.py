@@ -1,8 +1,10 @@
 """Bands: where they begin, how they are left, and what follows for a customer who is due."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,23 +115,61 @@ def test_a_change_of_band_is_told_and_a_band_that_stays_is_not() -> None:
     assert now == ["low", "low", "low"]
 
 
-def test_the_timer_rings_when_the_next_band_begins() -> None:
+def test_the_timer_rings_when_the_next_band_begins(only_bands: None) -> None:
     one = due(1, "low")
     _, _, (rings,) = scored(one)
     assert rings is not None
-    for days, band in ((rings - 0.001, "low"), (rings + 0.001, "medium")):
-        later = score_due([one], PUBLISHED, 90, NOW + timedelta(days=days))
+    for seconds, band in ((-1, "low"), (0, "medium")):
+        later = score_due([one], PUBLISHED, 90, NOW + timedelta(days=rings, seconds=seconds))
         assert later.scores[0].band == band
 
 
-def test_a_complaint_makes_the_timer_ring_earlier() -> None:
+def test_a_change_by_time_alone_says_when_it_was_however_late_it_is_told(only_bands: None) -> None:
+    one = due(1, "low")
+    _, _, (rings,) = scored(one)
+    assert rings is not None
+    for late in (timedelta(0), timedelta(seconds=3), timedelta(days=2)):
+        now = NOW + timedelta(days=rings) + late
+        (change,) = score_due([one], PUBLISHED, 90, now).changes
+        assert change.scored_at == now
+        assert change.crossed_at is not None
+        assert abs(change.crossed_at - (now - late)) < timedelta(seconds=1)
+
+
+def test_bands_passed_while_nobody_looked_are_told_as_one_change_into_the_last() -> None:
+    (change,) = score_due([due(1, "low")], PUBLISHED, 90, NOW + timedelta(days=700)).changes
+    assert change.after == "critical"
+    assert change.crossed_at is not None
+    assert NOW < change.crossed_at < NOW + timedelta(days=600)
+    at = score_due([due(1, "high")], PUBLISHED, 90, change.crossed_at + timedelta(seconds=1))
+    assert at.scores[0].band == "critical"
+
+
+def test_a_change_that_an_event_made_was_not_crossed_by_time() -> None:
+    opened = (Felt(b"a", 3, (Spell(micros(NOW), None, 0),)),)
+    complained, bought = due(34, "low"), due(1, "critical")
+    fresh = replace(complained, state=msgspec.structs.replace(complained.state, recent=opened))
+    changes = score_due([fresh, bought], PUBLISHED, 90, NOW).changes
+    assert [(change.before, change.crossed_at) for change in changes] == [("low", None), ("critical", None)]
+
+
+def test_time_stands_still_until_a_purchase_of_a_clock_that_is_ahead(only_bands: None) -> None:
+    one = due(-2, "low")
+    _, _, (rings,) = scored(one)
+    _, _, (after,) = scored(due(0, "low"))
+    assert rings is not None
+    assert after is not None
+    assert rings == pytest.approx(after + 2, abs=1e-5)
+
+
+def test_a_complaint_makes_the_timer_ring_earlier(only_bands: None) -> None:
     _, _, (plain, complained) = scored(due(1, "low"), due(1, "low", complaint=True))
     assert plain is not None
     assert complained is not None
     assert complained < plain
 
 
-def test_in_the_last_band_no_timer_rings() -> None:
+def test_in_the_last_band_no_timer_rings(only_bands: None) -> None:
     _, now, timers = scored(due(700))
     assert now == ["critical"]
     assert timers == [None]

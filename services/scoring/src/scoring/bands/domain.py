@@ -1,16 +1,18 @@
 """Churn bands: where each begins, what it takes to leave one, and what becomes of customers who are due."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import get_args
 from uuid import UUID
 
 import numpy as np
 
+from scoring.bands.looks import next_looks
 from scoring.care.domain import Served
-from scoring.facts.domain import State
-from scoring.facts.reading import micros
+from scoring.facts.domain import WEEK, State
+from scoring.facts.reading import instant, micros
 from scoring.models.crossing import crossing
 from scoring.models.score import Customers
 from scoring.serving.figures import customers_of, figures
@@ -25,8 +27,7 @@ HYSTERESIS = 0.05
 SET_ASIDE = timedelta(hours=1)
 """After that long, a customer whose score could not be computed is tried again."""
 
-_SOON = timedelta(seconds=1)
-"""A timer rings no sooner than this: a crossing found a rounding away must not be looked at without pause."""
+_SECOND = 1_000_000
 
 
 def band_of(churn: float, before: Band | None) -> Band:
@@ -125,50 +126,91 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
         raise ArithmeticError("a churn probability is not a number")
     for row, one in enumerate(bought):
         churn = float(found.churn[row])
-        score = Score(
-            one.customer_id,
-            churn,
-            band_of(churn, one.band),
-            float(found.p_alive[row]),
-            float(found.expected_purchases[row]),
-            found.loyalty[row].index or 0.0,
-            int(found.value_minor[row]),
+        outcome.scores.append(
+            Score(
+                one.customer_id,
+                churn,
+                band_of(churn, one.band),
+                float(found.p_alive[row]),
+                float(found.expected_purchases[row]),
+                found.loyalty[row].index or 0.0,
+                int(found.value_minor[row]),
+            )
         )
-        outcome.scores.append(score)
-        if score.band != one.band:
-            outcome.changes.append(_change(one, score, served, horizon_days, now))
-    outcome.timers.update(_timers(outcome.scores, people, served, horizon_days, now))
+    goals = np.array([next_beginning(score.band) or np.inf for score in outcome.scores])
+    weeks = next_looks(people, found, goals, served, horizon_days / 7)
+    for one, ahead in zip(bought, weeks.tolist(), strict=True):
+        if ahead < np.inf:
+            outcome.timers[one.customer_id] = instant(_known_at(one.state, micros(now)) + ceil(ahead * WEEK))
+    outcome.changes = _changes(bought, outcome.scores, people, served, horizon_days, now)
     return outcome
 
 
-def _timers(
-    scores: Sequence[Score], people: Customers, served: Served, horizon_days: int, now: datetime
-) -> dict[UUID, datetime | None]:
-    """When time alone takes each customer into the next band."""
-    goals = {
-        row: goal for row, score in enumerate(scores) if (goal := next_beginning(score.band)) is not None
-    }
-    if not goals:
-        return {}
-    ahead = crossing(
-        people.take(np.array([*goals], dtype=np.int64)), served.model, horizon_days / 7, [*goals.values()]
-    )
-    return {
-        scores[row].customer_id: now + max(timedelta(weeks=float(weeks)), _SOON)
-        for row, weeks in zip(goals, ahead, strict=True)
-        if np.isfinite(weeks)
-    }
+def _known_at(state: State, now: int) -> int:
+    """Now, or the last purchase, where the publisher's clock is ahead: until then time stands still."""
+    return now if state.last_at is None else max(now, state.last_at)
 
 
-def _change(one: Due, score: Score, served: Served, horizon_days: int, now: datetime) -> ChurnBandChanged:
-    return ChurnBandChanged(
-        customer_id=one.customer_id,
-        before=one.band,
-        after=score.band,
-        churn_probability=score.churn,
-        horizon_days=horizon_days,
-        model=served.name,
-        scored_at=now,
-        orders_seq=one.orders_seq,
-        service_desk_seq=one.service_desk_seq,
+def _changes(
+    due: Sequence[Due],
+    scores: Sequence[Score],
+    people: Customers,
+    served: Served,
+    horizon_days: int,
+    now: datetime,
+) -> list[ChurnBandChanged]:
+    """Of those whose band is another than the one last told."""
+    rows = [row for row, one in enumerate(due) if scores[row].band != one.band]
+    crossed = _crossed_at(
+        [due[row].state for row in rows],
+        people.take(np.array(rows, dtype=np.int64)),
+        [scores[row].band for row in rows],
+        served,
+        horizon_days / 7,
+        micros(now),
     )
+    return [
+        ChurnBandChanged(
+            customer_id=due[row].customer_id,
+            before=due[row].band,
+            after=scores[row].band,
+            churn_probability=scores[row].churn,
+            horizon_days=horizon_days,
+            model=served.name,
+            scored_at=now,
+            crossed_at=at,
+            orders_seq=due[row].orders_seq,
+            service_desk_seq=due[row].service_desk_seq,
+        )
+        for row, at in zip(rows, crossed, strict=True)
+    ]
+
+
+def _crossed_at(
+    states: Sequence[State],
+    people: Customers,
+    bands: Sequence[Band],
+    served: Served,
+    horizon: float,
+    now: int,
+) -> list[datetime | None]:
+    """When time alone took each over the beginning of their band; None where what happened did."""
+    found: list[datetime | None] = [None] * len(states)
+    rows = [row for row, band in enumerate(bands) if band != BANDS[0]]
+    if not rows:
+        return found
+    since = np.array([_last_happened(states[row], now) for row in rows], dtype=np.float64)
+    firsts = np.array([states[row].first_at for row in rows], dtype=np.float64)
+    then = replace(people.take(np.array(rows, dtype=np.int64)), T=(since - firsts) / WEEK)
+    begins = [BEGINS[BANDS.index(bands[row])] for row in rows]
+    for row, at, weeks in zip(rows, since, crossing(then, served.model, horizon, begins), strict=True):
+        if 0 < weeks < np.inf and at + weeks * WEEK <= now + _SECOND:
+            found[row] = instant(min(int(at + weeks * WEEK), now))
+    return found
+
+
+def _last_happened(state: State, now: int) -> int:
+    """When something last happened to somebody who has bought; what is yet to come does not count."""
+    spells = [spell for felt in state.recent for spell in felt.spells]
+    heard = [at for spell in spells for at in (spell.opened, spell.resolved or 0) if at <= now]
+    return max(state.last_at or 0, *heard, 0)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 
 import structlog
 from prometheus_client import Counter
@@ -21,28 +20,21 @@ log = structlog.get_logger()
 
 BATCH = 1000
 EVERY_SECONDS = 0.5
-"""Lists and bands follow an event within about this; a score that is read is always of this moment."""
+"""Bands and lists follow an event or a timer within about this."""
 SHARE_OF_TIME = 0.25
 """While much is due, so much of the worker's time goes here; the rest is for taking events in."""
-REFRESHED_PER_SECOND = 500
-REFRESH_AFTER = timedelta(minutes=1)
-"""Figures in lists get no older than this, as far as `REFRESHED_PER_SECOND` allows."""
 
 _scored = Counter("patron_customers_scored", "Customers scored by this worker", ["because"])
 _changed = Counter("patron_band_changes", "Changes of churn band told by this worker")
 
 
 async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> None:
-    """Score whoever is due, then whom an older model scored, then some not looked at for a minute."""
-    refreshed_at = 0.0
+    """Score whoever is due, then those whom an older model scored."""
     while True:
         started = time.monotonic()
         room = BATCH - await score_changed(db, clock, settings)
         if room:
-            room -= await score_outdated(db, clock, settings, room)
-        if room and started - refreshed_at >= 1:
-            refreshed_at = started
-            await score_old(db, clock, settings)
+            await score_outdated(db, clock, settings, room)
         took = time.monotonic() - started
         await asyncio.sleep(max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1)))
 
@@ -61,18 +53,6 @@ async def score_outdated(db: Database, clock: Clock, settings: ScoringSettings, 
     )
 
 
-async def score_old(db: Database, clock: Clock, settings: ScoringSettings) -> int:
-    """Score those whose figures are over a minute old."""
-    before = clock.now() - REFRESH_AFTER
-    return await _score(
-        db,
-        clock,
-        settings,
-        "age",
-        lambda tx, served: store.take_old(tx, served.version, before, REFRESHED_PER_SECOND),
-    )
-
-
 async def _score(
     db: Database,
     clock: Clock,
@@ -88,7 +68,7 @@ async def _score(
         now = clock.now()
         outcome = await asyncio.to_thread(domain.score_all, due, served, settings.churn_horizon_days, now)
         await store.save(tx, outcome.scores, served.version, now)
-        await store.delete(tx, outcome.gone)
+        await store.forget(tx, outcome.gone, served.version)
         await store.set_timers(tx, outcome.timers)
         await emit(tx, *outcome.changes, at=now)
     for customer_id, problem in outcome.failures.items():

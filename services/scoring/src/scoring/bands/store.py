@@ -14,13 +14,13 @@ _LOCK_DUE = """
 SELECT customer_id, state FROM customer_state WHERE due_at <= $1
 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+_LOCK_LATEST = """
+SELECT customer_id, state FROM customer_state WHERE due_at <= $1 AND customer_id <> ALL($3)
+ORDER BY due_at DESC LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
 _LOCK_OUTDATED = """
 SELECT s.customer_id, s.state FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
-WHERE c.model_version < $1 ORDER BY c.model_version, c.scored_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED
-"""
-_LOCK_OLD = """
-SELECT s.customer_id, s.state FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
-WHERE c.model_version = $1 AND c.scored_at < $2 ORDER BY c.scored_at LIMIT $3 FOR UPDATE OF s SKIP LOCKED
+WHERE c.model_version < $1 ORDER BY c.model_version LIMIT $2 FOR UPDATE OF s SKIP LOCKED
 """
 # Asked only under the locks, so that no other worker can have told of a change in between.
 _TOLD = """
@@ -38,9 +38,14 @@ SELECT *, $8, $9 FROM unnest($1::uuid[], $2::float8[], $3::text[], $4::float8[],
 ON CONFLICT (customer_id) DO UPDATE
 SET churn = excluded.churn, band = excluded.band, p_alive = excluded.p_alive,
     expected_purchases = excluded.expected_purchases, loyalty = excluded.loyalty,
-    value_minor = excluded.value_minor, model_version = excluded.model_version, scored_at = excluded.scored_at
+    value_minor = excluded.value_minor, model_version = excluded.model_version,
+    scored_at = excluded.scored_at, changed = pg_current_xact_id()::text::bigint
 """
-_DELETE = "DELETE FROM customer_score WHERE customer_id = ANY($1)"
+# Not deleted: whoever reads what has changed could not see that.
+_FORGET = """
+UPDATE customer_score SET band = NULL, model_version = $2, changed = pg_current_xact_id()::text::bigint
+WHERE customer_id = ANY($1) AND (band IS NOT NULL OR model_version < $2)
+"""
 _SET_TIMERS = """
 UPDATE customer_state s SET due_at = n.due_at
 FROM unnest($1::uuid[], $2::timestamptz[]) AS n (customer_id, due_at) WHERE s.customer_id = n.customer_id
@@ -48,18 +53,21 @@ FROM unnest($1::uuid[], $2::timestamptz[]) AS n (customer_id, due_at) WHERE s.cu
 
 
 async def take_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
-    """Customers with new facts, and those whose next band is reached by now."""
-    return await _due(tx, await tx.fetch(_LOCK_DUE, now, limit))
+    """Customers with new facts, and those whose timer rang by now.
+
+    Where there are more than fit, half of them are those due longest, half those due just now: so a mass of
+    them holds nobody up who comes after it.
+    """
+    longest = await tx.fetch(_LOCK_DUE, now, limit // 2)
+    if len(longest) < limit // 2:
+        return await _due(tx, longest)
+    latest = await tx.fetch(_LOCK_LATEST, now, limit - len(longest), [r[0] for r in longest])
+    return await _due(tx, [*longest, *latest])
 
 
 async def take_outdated(tx: Tx, model_version: int, limit: int) -> list[Due]:
     """Customers last scored with a model before this one."""
     return await _due(tx, await tx.fetch(_LOCK_OUTDATED, model_version, limit))
-
-
-async def take_old(tx: Tx, model_version: int, before: datetime, limit: int) -> list[Due]:
-    """Customers last scored before an instant, the longest ago first."""
-    return await _due(tx, await tx.fetch(_LOCK_OLD, model_version, before, limit))
 
 
 async def _due(tx: Tx, locked: Sequence[Any]) -> list[Due]:
@@ -89,10 +97,10 @@ async def save(tx: Tx, scores: Sequence[Score], model_version: int, scored_at: d
         )
 
 
-async def delete(tx: Tx, customer_ids: Sequence[UUID]) -> None:
-    """Remove the figures of customers who have no purchase left."""
+async def forget(tx: Tx, customer_ids: Sequence[UUID], model_version: int) -> None:
+    """From now on there are no figures of these customers: they have no purchase left."""
     if customer_ids:
-        await tx.execute(_DELETE, customer_ids)
+        await tx.execute(_FORGET, customer_ids, model_version)
 
 
 async def set_timers(tx: Tx, timers: Mapping[UUID, datetime | None]) -> None:

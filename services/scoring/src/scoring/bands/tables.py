@@ -3,33 +3,37 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Double, Index, Integer, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Double, Index, Integer, Text, text
 from sqlmodel import Field
 
 from scoring.tables import ScoringTable
 
 
 class CustomerScore(ScoringTable, table=True):
-    """The figures last computed of a customer who has bought, and the churn band last told."""
+    """The figures last computed of a customer who has bought, and the churn band last told.
+
+    `changed` is the transaction that wrote the row last, so that readers can ask for what is new to them.
+    Rows are never deleted; without a band there are no figures (any more).
+    """
 
     __tablename__ = "customer_score"
     __table_args__ = (
-        Index("customer_score_churn", "churn", "customer_id"),
-        Index("customer_score_loyalty", "loyalty", "customer_id"),
-        Index("customer_score_value", "value_minor", "customer_id"),
-        Index("customer_score_band_churn", "band", "churn", "customer_id"),
-        Index("customer_score_band_loyalty", "band", "loyalty", "customer_id"),
-        Index("customer_score_band_value", "band", "value_minor", "customer_id"),
-        Index("customer_score_age", "model_version", "scored_at"),
+        Index("customer_score_changed", "changed"),
+        Index("customer_score_model", "model_version"),
         CheckConstraint("band IN ('low', 'medium', 'high', 'critical')", name="customer_score_band"),
         CheckConstraint("churn BETWEEN 0 AND 1 AND p_alive BETWEEN 0 AND 1", name="customer_score_chances"),
     )
     customer_id: UUID = Field(primary_key=True)
     churn: float = Field(sa_type=Double)
-    band: str = Field(sa_type=Text)
+    band: str | None = Field(sa_type=Text)
     p_alive: float = Field(sa_type=Double)
     expected_purchases: float = Field(sa_type=Double)
     loyalty: float = Field(sa_type=Double)
     value_minor: int = Field(sa_type=BigInteger)
     model_version: int = Field(sa_type=Integer)
     scored_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    changed: int = Field(
+        sa_column=Column(
+            BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")
+        )
+    )

@@ -9,23 +9,20 @@ from starlette.responses import Response
 from scoring.serving import store
 from scoring.serving.handlers import read_receipt, read_score
 from scoring.serving.past import Asked, asked, read_past_receipt, read_past_score
-from scoring.serving.schemas import ListedScoreView, ReceiptView, ScoreView
+from scoring.serving.schemas import ReceiptView, ScoreView
 from scoring.serving.texts import LANGUAGES
 from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
-from shared.events.scoring import Band
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db, Time
 from shared.web.fields import Instant
 from shared.web.language import preferred
-from shared.web.paging import Page, Pages
 from shared.web.routing import Router
 from shared.web.sync import SyncWanted
 
 router = Router(prefix="/v1/scores", tags=["scores"])
 
-Sort = Literal["churn", "-churn", "loyalty", "-loyalty", "value", "-value"]
 Horizon = Annotated[int | None, Query(ge=1, le=3650, description="Days; by default the deployment's own.")]
 
 
@@ -127,23 +124,3 @@ async def get_receipt(
 
 def _spoken(language: str) -> dict[str, str]:
     return {"Content-Language": language, "Vary": "Accept-Language"}
-
-
-@router.get("")
-async def list_scores(
-    caller: Annotated[Caller, Needs("scores:read")],
-    db: Db,
-    pages: Pages,
-    band: Band | None = None,
-    sort: Sort = "-churn",
-) -> Page[ListedScoreView]:
-    """Everybody who has bought, with figures that are at most about a minute old."""
-    walk = pages.over("scores", sort=sort, band=band, customer_id=caller.customer_id)
-    async with db.read() as tx:
-        found = await store.list_scores(
-            tx, sort=sort, band=band, customer_id=caller.customer_id, after=walk.after, limit=walk.fetch
-        )
-    column = store.SORTS[sort.removeprefix("-")]
-    return walk.page(
-        found, ListedScoreView.model_validate, key=lambda row: (getattr(row, column), row.customer_id)
-    )

@@ -293,17 +293,3 @@ def _cited(cited: Cited, language: str) -> dict[str, Any]:
         "evidence_total": cited.total,
         "evidence_more": say(Said("more.more", {"more": cited.more}), language) if cited.more else None,
     }
-
-
-class ListedScoreView(View):
-    """A customer's figures as of `scored_at`, within the deployment's own horizon."""
-
-    customer_id: UUID
-    churn: float
-    band: Band
-    p_alive: float
-    expected_purchases: float
-    loyalty: float
-    value_minor: int
-    model_version: int
-    scored_at: datetime

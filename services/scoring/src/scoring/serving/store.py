@@ -1,8 +1,6 @@
 """SQL of reading scores."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,7 +11,6 @@ from scoring.serving.domain import CitedComplaint, Known
 from scoring.serving.receipts import RESOLVED, Citations, Cited
 from shared.db import Tx
 from shared.errors import NotFound
-from shared.events.scoring import Band
 
 MOST_CITED = 10
 
@@ -51,23 +48,7 @@ SELECT coalesce(p.last_seq, 0) FROM unnest($1::text[], $2::text[]) WITH ORDINALI
 LEFT JOIN stream_progress p ON p.topic = n.topic AND p.key = n.key ORDER BY n.place
 """
 
-SORTS = {"churn": "churn", "loyalty": "loyalty", "value": "value_minor"}
-
 _cited = msgspec.json.Decoder(tuple[UUID, tuple[Spell, ...]])
-
-
-class Listed(NamedTuple):
-    """A row of the list."""
-
-    customer_id: UUID
-    churn: float
-    band: Band
-    p_alive: float
-    expected_purchases: float
-    loyalty: float
-    value_minor: int
-    model_version: int
-    scored_at: datetime
 
 
 async def get(tx: Tx, customer_id: UUID) -> Known:
@@ -114,42 +95,6 @@ async def progress(tx: Tx, streams: Sequence[tuple[str, str]]) -> list[int]:
     """How far each stream, a topic and a key, has been applied."""
     topics, keys = [topic for topic, _ in streams], [key for _, key in streams]
     return [r[0] for r in await tx.fetch(_PROGRESS, topics, keys)]
-
-
-async def list_scores(
-    tx: Tx,
-    *,
-    sort: str,
-    band: Band | None,
-    customer_id: UUID | None,
-    after: tuple[Any, ...] | None,
-    limit: int,
-) -> list[Listed]:
-    """Figures in order; `customer_id` where the caller may see one customer only."""
-    column, down = SORTS[sort.removeprefix("-")], sort.startswith("-")
-    given: list[Any] = []
-    conditions: list[str] = []
-
-    def only(condition: str, *values: object) -> None:
-        places = [f"${len(given) + place + 1}" for place in range(len(values))]
-        given.extend(values)
-        conditions.append(condition.format(*places))
-
-    if band is not None:
-        only("band = {}", band)
-    if customer_id is not None:
-        only("customer_id = {}", customer_id)
-    if after is not None:
-        only(f"({column}, customer_id) {'<' if down else '>'} ({{}}, {{}})", *after)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    direction = "DESC" if down else "ASC"
-    given.append(limit)
-    found = await tx.fetch(
-        f"SELECT {', '.join(Listed._fields)} FROM customer_score {where}"
-        f" ORDER BY {column} {direction}, customer_id {direction} LIMIT ${len(given)}",
-        *given,
-    )
-    return [Listed(*record) for record in found]
 
 
 def phases(spells: Sequence[Spell]) -> frozenset[int]:

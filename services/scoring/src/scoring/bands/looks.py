@@ -1,0 +1,94 @@
+"""When to look at a customer again if nothing happens: when a band begins or a figure changes noticeably.
+
+While nothing happens every figure moves one way only (see `scoring.models.crossing`), the faster the more
+often somebody used to buy. So the time for which all of them stay as they are, but for what nobody notices, is
+found by halving, and whoever hardly changes any more is hardly ever looked at again.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from scoring.care.domain import Served
+from scoring.models import loyalty
+from scoring.models.arrays import Bools, Floats
+from scoring.models.crossing import crossing
+from scoring.models.score import Customers, churn, score
+from scoring.serving.figures import Figures
+
+CHANCE = 0.001
+"""Changes of this much are noticeable: in churn and P(alive),"""
+SHARE = 0.01
+"""in the purchases expected and the value, as a share of them"""
+FEWEST_PURCHASES, LEAST_VALUE = 0.001, 10.0
+"""but no less than this, in purchases and minor units,"""
+POINTS = 0.1
+"""and in the loyalty index, of 100."""
+
+_MINUTE = 1 / (7 * 24 * 60)
+_RUNGS = _MINUTE * 2.0 ** np.arange(24)  # from a minute to sixteen years
+_DAY = 1 / 7
+
+
+def next_looks(people: Customers, found: Figures, goals: Floats, served: Served, horizon: float) -> Floats:
+    """Weeks until each is to be looked at again; inf: when something happens.
+
+    `found` are their figures within `horizon` weeks, `goals` the churn at which the next band begins, inf in
+    the last one. Where it begins before anything else is noticeable, that instant is exact: half a second at
+    most after it, and never before. Otherwise it is a minute at least.
+    """
+    weeks = _quiet(people, found, served, horizon)
+    reached = churn(_later(people, weeks), served.model, horizon) >= goals
+    weeks[weeks == _RUNGS[-1]] = np.inf
+    rows = np.flatnonzero(reached)
+    if rows.size:
+        weeks[rows] = crossing(people.take(rows), served.model, horizon, goals[rows])
+    return weeks
+
+
+def _quiet(people: Customers, found: Figures, served: Served, horizon: float) -> Floats:
+    """For how long nothing noticeable happens to each: the highest rung at which nothing has."""
+    now = _Now(people, found, served, horizon)
+    low, high = np.zeros(len(people.x), np.int64), np.full(len(people.x), len(_RUNGS))
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        changed = now.is_noticeable(_RUNGS[middle])
+        high, low = np.where(changed, middle, high), np.where(changed, low, middle)
+    return np.asarray(_RUNGS[low])
+
+
+class _Now:
+    """The figures of some customers, to compare later ones with."""
+
+    def __init__(self, people: Customers, found: Figures, served: Served, horizon: float) -> None:
+        self.people, self.found, self.served, self.horizon = people, found, served, horizon
+        self.expected = np.maximum(SHARE * found.expected_purchases, FEWEST_PURCHASES)
+        self.value = np.maximum(SHARE * found.value_minor, LEAST_VALUE)
+        total = sum(getattr(served.loyalty_weights, name) for name in loyalty.INDICATORS)
+        seen = np.array([one.coverage for one in found.loyalty]) * total
+        self.points = np.divide(100.0, seen, out=np.zeros_like(seen), where=seen > 0)
+        self.aging = self.weight_aging(people)
+
+    def is_noticeable(self, weeks: Floats) -> Bools:
+        """Whose figures will have changed noticeably in so many weeks."""
+        people, found = _later(self.people, weeks), self.found
+        then = score(people, self.served.model, self.horizon)
+        changed = np.abs(then.churn - found.churn) >= CHANCE
+        changed |= np.abs(then.p_alive - found.p_alive) >= CHANCE
+        changed |= np.abs(then.expected_purchases - found.expected_purchases) >= self.expected
+        changed |= np.abs(then.clv - found.value_minor) >= self.value
+        changed |= (self.aging - self.weight_aging(people)) * self.points >= POINTS
+        return changed
+
+    def weight_aging(self, people: Customers) -> Floats:
+        """The indicators of loyalty that time changes, each times its weight."""
+        weights, grid = self.served.loyalty_weights, np.asarray(self.served.rate_quantiles)
+        rates = loyalty.repeat_rate(self.served.model.purchase, people.x, people.T, grid)
+        again = people.x > 0
+        usual = np.maximum(np.divide(people.t_x, people.x, out=np.zeros_like(people.x), where=again), _DAY)
+        timely = np.where(again, usual / np.maximum(people.T - people.t_x, usual), 0.0)
+        return np.asarray(weights.repeat_rate * rates + weights.time_of_buying * timely)
+
+
+def _later(people: Customers, weeks: Floats) -> Customers:
+    return replace(people, T=people.T + weeks)

@@ -1,0 +1,1 @@
+"""Lists of everybody's scores: sorted, filtered, counted."""
