@@ -13,13 +13,11 @@ from scoring.facts.domain import State
 from scoring.facts.reading import micros
 from scoring.models.loyalty import Loyalty
 from scoring.models.reasons import COMPLAINTS, Kind, contributions
-from scoring.models.score import churn
+from scoring.models.score import Customers, churn
 from scoring.serving import wording
 from scoring.serving.figures import customers_of, evidence_of, figures
 from scoring.serving.texts import Said
 from shared.events.scoring import Band
-
-NO_PURCHASE_YET = "no_purchase_yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +71,22 @@ def score(
     known: Known, served: Served, horizon_days: int, band_days: int, now: datetime
 ) -> tuple[Score | None, list[Reason]]:
     """The score as of now, and its reasons; None before the first purchase."""
+    if not known.state.purchases:
+        return None, [no_purchase_yet()]
+    people = customers_of([known.state], micros(now))
+    return score_of(known, people, served, horizon_days, band_days, now)
+
+
+def no_purchase_yet() -> Reason:
+    """Why there is no score before the first purchase."""
+    return Reason("no_purchase_yet", 0.0, None, (), Said("churn.no_purchase_yet"))
+
+
+def score_of(
+    known: Known, people: Customers, served: Served, horizon_days: int, band_days: int, now: datetime
+) -> tuple[Score, list[Reason]]:
+    """The same of somebody who has bought; `people` as `customers_of` makes them of the one state."""
     state = known.state
-    if not state.purchases:
-        return None, [Reason(NO_PURCHASE_YET, 0.0, None, (), Said(f"churn.{NO_PURCHASE_YET}"))]
-    people = customers_of([state], micros(now))
     weeks = horizon_days / 7
     because = contributions(people, served.model, weeks)
     found = figures([state], people, served, weeks, because.odds)

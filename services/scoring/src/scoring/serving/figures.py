@@ -131,7 +131,10 @@ def concatenated(parts: Sequence[tuple[int, Schedules]]) -> Schedules:
 
 
 def _moods(state: State) -> list[tuple[int, int]]:
-    """When each mood begins, in microseconds after the first purchase; the last one lasts for ever."""
+    """When each mood begins, in microseconds after the first purchase; the last one lasts for ever.
+
+    However many complaints overlap, a mood that goes on is one.
+    """
     assert state.first_at is not None
     assert state.last_at is not None
     silence_from = state.last_at - state.first_at
@@ -147,7 +150,8 @@ def _moods(state: State) -> list[tuple[int, int]]:
         begin = piece.start - state.first_at
         if at < begin:
             found.append((at, 0))
-        found.append((begin, piece.mood))
+        if begin != at or not found or found[-1][1] != piece.mood:
+            found.append((begin, piece.mood))
         at = piece.end - state.first_at
     if at < FOREVER - state.first_at:
         found.append((at, 0))

@@ -15,7 +15,7 @@ from scoring.models.loyalty import Indicator
 from scoring.models.reasons import COMPLAINTS
 from scoring.models.value_parts import Parts, value_parts
 from scoring.serving import wording
-from scoring.serving.domain import Known, Reason, Score, score
+from scoring.serving.domain import Known, Reason, Score, no_purchase_yet, score_of
 from scoring.serving.figures import customers_of, evidence_of
 from scoring.serving.texts import Said
 
@@ -95,10 +95,10 @@ def receipt(
     now: datetime,
 ) -> Receipt | Reason:
     """The receipt as of now; before the first purchase, the reason why there is none."""
-    scored, reasons = score(known, served, horizon_days, band_days, now)
-    if scored is None:
-        return reasons[0]
+    if not known.state.purchases:
+        return no_purchase_yet()
     people = customers_of([known.state], micros(now))
+    scored, reasons = score_of(known, people, served, horizon_days, band_days, now)
     parts = value_parts(people, served.model, np.array([scored.p_alive]))
     evidence = evidence_of(known.state, float((people.T - people.t_x)[0]))
     return Receipt(
