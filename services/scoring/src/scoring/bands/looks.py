@@ -1,8 +1,8 @@
 """When to look at a customer again if nothing happens: when a band begins or a figure changes noticeably.
 
 While nothing happens every figure moves one way only (see `scoring.models.crossing`), the faster the more
-often somebody used to buy. So the time for which all of them stay as they are, but for what nobody notices, is
-found by halving, and whoever hardly changes any more is hardly ever looked at again.
+often somebody used to buy. So the time for which all of them stay as they are, but for what nobody notices,
+is found by halving, and whoever hardly changes any more is hardly ever looked at again.
 """
 
 from dataclasses import replace
