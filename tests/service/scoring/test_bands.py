@@ -162,6 +162,15 @@ async def test_a_new_model_scores_everybody_anew(scoring: Scoring, analyst: http
     assert (await analyst.get("/v1/scores")).json()["items"][0]["model_version"] == 1
 
 
+async def test_figures_of_a_model_that_was_taken_back_are_computed_anew(scoring: Scoring) -> None:
+    await regular(scoring)
+    await scoring.look()
+    async with scoring.db.tx() as tx:
+        await tx.execute("UPDATE customer_score SET model_version = 7")
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings) == 1
+    assert await scoring.value("SELECT model_version FROM customer_score") == 0
+
+
 async def test_figures_are_computed_anew_when_time_has_changed_them_and_not_before(scoring: Scoring) -> None:
     who = await regular(scoring)
     await scoring.look()

@@ -121,6 +121,16 @@ async def test_a_list_shows_what_was_just_scored_and_no_longer_who_has_no_purcha
     assert (await page(analyst))["total"] == len(before) + 1
 
 
+async def test_a_database_put_back_to_an_earlier_time_is_read_anew(
+    scoring: Scoring, analyst: httpx.AsyncClient, people: list[UUID]
+) -> None:
+    await page(analyst)
+    scoring.app.state.everybody._seen = 2**60  # as far as the database never was
+    async with scoring.db.tx() as tx:
+        await tx.execute("DELETE FROM customer_score WHERE customer_id = $1", people[0])
+    assert (await page(analyst))["total"] == len(people) - 1
+
+
 async def test_a_new_model_is_seen_in_the_list(
     scoring: Scoring, analyst: httpx.AsyncClient, people: list[UUID]
 ) -> None:

@@ -29,7 +29,7 @@ _changed = Counter("patron_band_changes", "Changes of churn band told by this wo
 
 
 async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> None:
-    """Score whoever is due, then those whom an older model scored."""
+    """Score whoever is due, then those whom another model than the served one scored."""
     while True:
         started = time.monotonic()
         room = BATCH - await score_changed(db, clock, settings)
@@ -47,9 +47,9 @@ async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -
 
 
 async def score_outdated(db: Database, clock: Clock, settings: ScoringSettings, limit: int = BATCH) -> int:
-    """Score those whose figures are of a model that is served no more."""
+    """Score those whose figures are of a model or of weights that are served no more."""
     return await _score(
-        db, clock, settings, "model", lambda tx, served: store.take_outdated(tx, served.version, limit)
+        db, clock, settings, "model", lambda tx, served: store.take_outdated(tx, served, limit)
     )
 
 
@@ -67,8 +67,8 @@ async def _score(
             return 0
         now = clock.now()
         outcome = await asyncio.to_thread(domain.score_all, due, served, settings.churn_horizon_days, now)
-        await store.save(tx, outcome.scores, served.version, now)
-        await store.forget(tx, outcome.gone, served.version)
+        await store.save(tx, outcome.scores, served, now)
+        await store.forget(tx, outcome.gone, served)
         await store.set_timers(tx, outcome.timers)
         await emit(tx, *outcome.changes, at=now)
     for customer_id, problem in outcome.failures.items():

@@ -36,6 +36,8 @@ class Everybody:
         async with self._alone:
             async with self._db.read() as tx:
                 reached = await store.reached(tx)
+                if reached.all_before < self._seen:  # a backup was put back
+                    self._columns, self._seen = Columns(), 0
                 changed = await store.changed(tx, self._seen)
             found = await asyncio.to_thread(self._look, changed, wanted, after, limit)
             self._seen = reached.all_before
