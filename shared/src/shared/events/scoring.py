@@ -61,10 +61,20 @@ class ScoreRestated(Event, frozen=True, kw_only=True):
 
 @declare("scoring.model_fitted.v1", topic="patron.scoring.reference", key="model")
 class ModelFitted(Event, frozen=True, kw_only=True):
-    """A purchase model was fitted and is served from now on."""
+    """A purchase model was fitted, and is served from now on unless it was `refused`, which says why."""
 
     model: str
     fitted_at: datetime
     customers: int
     repeat_buyers: int
     prior_driven: bool
+    refused: str | None = None
+
+
+@declare("scoring.model_served.v1", topic="patron.scoring.reference", key="model")
+class ModelServed(Event, frozen=True, kw_only=True):
+    """An earlier model is served again, by somebody's decision."""
+
+    model: str
+    version: int
+    served_from: datetime

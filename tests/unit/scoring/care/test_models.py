@@ -37,7 +37,7 @@ def test_before_any_fit_the_published_values_are_served_in_minor_units() -> None
 def test_a_model_is_stored_and_read_back_as_it_was() -> None:
     for complaints in (0, 250):
         served = fit(population(300, complaints=complaints), version=3, at=NOW)
-        assert of_row(to_row(served)) == served
+        assert of_row(to_row(served, published=True, why="better")) == served
         assert fitted(served).model == "pareto_nbd-3"
 
 

@@ -10,10 +10,13 @@ from scipy import special
 from scoring.care.tables import FittedModel
 from scoring.models import gamma_gamma, loyalty, pareto_nbd
 from scoring.models.arrays import Floats
+from scoring.models.calibration import Calibrator
 from scoring.models.clv import Terms
 from scoring.models.complaint_clock import PRIOR_GAMMA, Gamma
 from scoring.models.complaint_fit import ENOUGH_COMPLAINTS, ClockFit, fit_clock
 from scoring.models.complaints import Schedules
+from scoring.models.fit import PRIOR_SIGMA
+from scoring.models.forecast import posterior_covariance
 from scoring.models.rfm import Rows
 from scoring.models.score import Model
 from shared.errors import Conflict
@@ -22,6 +25,10 @@ from shared.events.scoring import ModelFitted
 KIND = "pareto_nbd"
 MINOR_PER_UNIT = 100
 """The published amounts are in dollars; ours are in minor units."""
+
+
+Covariance = tuple[tuple[float, ...], ...]
+AS_THE_PRIOR: Covariance = tuple(tuple(row) for row in (PRIOR_SIGMA**2 * np.eye(4)).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Served:
     complaint_effect: ComplaintEffect | None
     """What the data say of complaints; None where there are too few to ask."""
     model: Model
+    covariance: Covariance = AS_THE_PRIOR
+    """Of the logarithms of the purchase parameters: how uncertain they are."""
     loyalty_weights: loyalty.Weights = loyalty.FIRST_WEIGHTS
 
     @property
@@ -95,6 +104,11 @@ PUBLISHED = _published()
 """What is served before any fit: parameters published for other customers, as a prior belief about ours."""
 
 
+def calibrated(served: Served, calibrator: Calibrator) -> Served:
+    """The model with its churn calibrated."""
+    return replace(served, model=replace(served.model, calibrator=calibrator))
+
+
 def with_margin(served: Served, margin: float) -> Served:
     """The model with the deployment's margin, which no fit can know."""
     return replace(served, model=replace(served.model, terms=Terms(margin=margin)))
@@ -121,6 +135,7 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
     purchase = pareto_nbd.fit(rows)
     spend = gamma_gamma.fit(rows.x, population.mean_amount)
     grid = loyalty.quantile_grid(purchase.params, rows.x, rows.T)
+    covariance = posterior_covariance(pareto_nbd, rows, purchase.params)
     return Served(
         version=version,
         kind=KIND,
@@ -138,6 +153,7 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         complaint_effect=_effect(clock),
         # Not the estimate: where only the living complain, it takes complaints for a sign of life.
         model=Model(purchase.params, PRIOR_GAMMA, spend.params if spend.n else PUBLISHED.model.spend),
+        covariance=_rows(covariance),
     )
 
 
@@ -161,19 +177,20 @@ def _known(errors: Mapping[str, float]) -> dict[str, float | None]:
     return {name: float(e) if np.isfinite(e) else None for name, e in errors.items()}
 
 
-def fitted(served: Served) -> ModelFitted:
-    """The event that tells of it."""
+def fitted(served: Served, *, refused: str | None = None) -> ModelFitted:
+    """The event that tells of it; `refused` says why it is not served."""
     return ModelFitted(
         model=served.name,
         fitted_at=served.fitted_at or datetime(1970, 1, 1, tzinfo=UTC),
         customers=served.customers,
         repeat_buyers=served.repeat_buyers,
         prior_driven=served.prior_driven,
+        refused=refused,
     )
 
 
-def to_row(served: Served) -> FittedModel:
-    """As it is stored."""
+def to_row(served: Served, *, published: bool, why: str) -> FittedModel:
+    """As it is stored, with what was decided about it."""
     assert served.fitted_at is not None, "what is published is not stored"
     assert served.log_likelihood is not None
     return FittedModel(
@@ -189,6 +206,10 @@ def to_row(served: Served) -> FittedModel:
         standard_errors={name: dict(errors) for name, errors in served.standard_errors.items()},
         rate_quantiles=list(served.rate_quantiles),
         complaint_effect=asdict(served.complaint_effect) if served.complaint_effect else None,
+        covariance=[value for row in served.covariance for value in row],
+        calibrator=asdict(served.model.calibrator),
+        published=published,
+        why=why,
     )
 
 
@@ -211,10 +232,17 @@ def of_row(row: FittedModel) -> Served:
             pareto_nbd.Params(**parts["purchase"]),
             Gamma(**parts["complaints"]),
             gamma_gamma.Params(**parts["spend"]),
+            calibrator=Calibrator(**row.calibrator),
         ),
+        covariance=_rows(np.reshape(row.covariance, (4, 4))),
     )
 
 
-def is_due(served: Served, refit_hours: float, now: datetime) -> bool:
-    """Whether the served model is so old that a new one is to be fitted; the published one always is."""
-    return served.fitted_at is None or now - served.fitted_at >= timedelta(hours=refit_hours)
+def _rows(covariance: Floats) -> Covariance:
+    return tuple(tuple(row) for row in covariance.tolist())
+
+
+def is_due(latest: Served, refit_hours: float, now: datetime) -> bool:
+    """Whether the latest model, served or refused, is so old that it is time for a new one; the published one
+    always is."""
+    return latest.fitted_at is None or now - latest.fitted_at >= timedelta(hours=refit_hours)

@@ -1,14 +1,17 @@
-"""Fitting, by command and on schedule."""
+"""Care of the model, by command and on schedule: fit, backtest, calibrate, compare, publish or refuse."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
-from scoring.care import domain, store
+from scoring.care import attempts, domain, history, store
+from scoring.care.attempts import Attempt
 from scoring.care.domain import Population, Served
+from scoring.care.judging import History, Judgement, judge
 from scoring.facts.reading import micros
 from scoring.models.rfm import Rows
 from scoring.models.score import Customers
@@ -18,36 +21,79 @@ from shared.bus.outbox import Emitted, emit
 from shared.clock import Clock
 from shared.db import Database, Tx
 from shared.errors import Conflict
+from shared.events.scoring import ModelServed
 
 log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS = 60.0
+ACTOR = "scoring"
+"""Who decides where nobody does."""
 
 _version = Gauge("patron_model_version", "The version of the served model, as this process last saw it")
+_attempts = Counter("patron_models_fitted", "Models fitted by this process", ["outcome"])
 
 
-async def fit_everybody(db: Database, at: datetime) -> Served:
-    """A model fitted to the customers as they are now, in another thread; not yet stored or served."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A fitted model, calibrated if that helps, what was decided about it, and the page that tells it."""
+
+    model: Served
+    judgement: Judgement
+    page: str
+
+
+async def make(db: Database, settings: ScoringSettings, at: datetime) -> Made:
+    """A model fitted to the customers as they are now, judged in another thread; not yet stored or served."""
     population = await _population(db, micros(at))
+    past = await history.read(db, at)
     async with db.read() as tx:
-        version = (await store.served(tx)).version + 1
-    return await asyncio.to_thread(domain.fit, population, version=version, at=at)
+        served, newest = await store.served(tx), await store.find_newest(tx)
+    days = settings.churn_horizon_days
+    return await asyncio.to_thread(_make, population, past, served, newest.version + 1, days, at)
 
 
-async def publish(tx: Tx, model: Served, at: datetime) -> Emitted:
-    """Store a model, serve it from now on, and tell everybody; the bands follow it."""
-    await store.insert(tx, model)
-    (emitted,) = await emit(tx, domain.fitted(model), at=at)
+def _make(
+    population: Population, past: History, served: Served, version: int, horizon_days: int, at: datetime
+) -> Made:
+    from scoring.care.report import render  # with what draws, two seconds to import
+
+    fitted = domain.fit(population, version=version, at=at)
+    judgement = judge(fitted.model, served.model, past, horizon_days)
+    model = domain.calibrated(fitted, judgement.calibrator)
+    return Made(model, judgement, render(judgement, model, served, past))
+
+
+async def decide(tx: Tx, made: Made, at: datetime) -> Emitted:
+    """Store the model with the decision, serve it from now on unless it is refused, and tell everybody."""
+    judgement = made.judgement
+    await store.insert(tx, made.model, judgement, made.page)
+    if judgement.published:
+        await store.lock_serving(tx)
+        await store.serve(tx, made.model.version, at, ACTOR, judgement.why)
+    refused = None if judgement.published else judgement.why
+    (emitted,) = await emit(tx, domain.fitted(made.model, refused=refused), at=at)
     return emitted
 
 
+async def serve_again(tx: Tx, version: int, at: datetime, actor: str, reason: str) -> Attempt:
+    """Serve a model that was served before, from now on; the bands follow it. Nothing if it is served now."""
+    await store.lock_serving(tx)
+    attempt = await store.get_attempt(tx, version)
+    if attempt.state == "served":
+        return attempt
+    attempts.may_serve(attempt)
+    await store.serve(tx, version, at, actor, reason)
+    await emit(tx, ModelServed(model=attempt.model.name, version=version, served_from=at), at=at)
+    return await store.get_attempt(tx, version)
+
+
 async def refit_on_schedule(db: Database, clock: Clock, settings: ScoringSettings) -> None:
-    """Fit anew whenever the served model has become old; by one worker at a time."""
+    """Try a new model whenever the latest has become old; by one worker at a time."""
     while True:
         async with db.read() as tx:
-            served = await store.served(tx)
+            served, newest = await store.served(tx), await store.find_newest(tx)
         _version.set(served.version)
-        if domain.is_due(served, settings.refit_hours, clock.now()):
+        if domain.is_due(newest, settings.refit_hours, clock.now()):
             await _refit(db, clock, settings)
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
@@ -56,17 +102,26 @@ async def _refit(db: Database, clock: Clock, settings: ScoringSettings) -> None:
     try:
         async with store.alone(db):
             async with db.read() as tx:
-                served = await store.served(tx)
-            if not domain.is_due(served, settings.refit_hours, clock.now()):
+                newest = await store.find_newest(tx)
+            if not domain.is_due(newest, settings.refit_hours, clock.now()):
                 return  # another worker was quicker
-            model = await fit_everybody(db, clock.now())
-            if model.repeat_buyers == 0:
+            made = await make(db, settings, clock.now())
+            if made.model.repeat_buyers == 0:
                 return  # nothing to learn from yet
             async with db.tx() as tx:
-                await publish(tx, model, clock.now())
-            log.info("model fitted", model=model.name, customers=model.customers)
+                await decide(tx, made, clock.now())
+            count(made)
     except Conflict as refused:
         log.info("no model fitted now", why=refused.detail)
+
+
+def count(made: Made) -> None:
+    """Log and count what was decided."""
+    outcome = "published" if made.judgement.published else "refused"
+    _attempts.labels(outcome).inc()
+    log.info(
+        f"model {outcome}", model=made.model.name, customers=made.model.customers, why=made.judgement.why
+    )
 
 
 async def _population(db: Database, now: int) -> Population:

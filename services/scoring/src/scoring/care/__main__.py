@@ -1,0 +1,107 @@
+"""`python -m scoring.care fit|list|serve|report`: care of the model from the command line.
+
+Reads the service's settings from the environment, as the service does. Exit codes: 0 done, 1 refused or not
+there, 2 wrong use.
+"""
+
+import argparse
+import asyncio
+import getpass
+import sys
+
+import asyncpg
+from pydantic import ValidationError
+
+from scoring.care import store
+from scoring.care.handlers import count, decide, make, serve_again
+from scoring.settings import ScoringSettings
+from shared.clock import Clock
+from shared.db import Database
+from shared.errors import Refused
+
+_NEWEST = 2**31 - 1
+
+
+async def _fit(db: Database, settings: ScoringSettings, _arguments: argparse.Namespace) -> int:
+    now = Clock().now()
+    async with store.alone(db):
+        made = await make(db, settings, now)
+        async with db.tx() as tx:
+            await decide(tx, made, now)
+    count(made)
+    outcome = "served" if made.judgement.published else "refused"
+    print(f"model {made.model.version} {outcome}: {made.judgement.why}")
+    return 0 if made.judgement.published else 1
+
+
+async def _list(db: Database, _settings: ScoringSettings, _arguments: argparse.Namespace) -> int:
+    async with db.read() as tx:
+        found = await store.list_attempts(tx, _NEWEST, 100)
+    for attempt in found:
+        at = attempt.model.fitted_at
+        print(f"{attempt.model.version}\t{attempt.state}\t{at.isoformat() if at else '-'}\t{attempt.why}")
+    return 0
+
+
+async def _serve(db: Database, _settings: ScoringSettings, arguments: argparse.Namespace) -> int:
+    actor = f"{getpass.getuser()} (command line)"
+    async with db.tx() as tx:
+        attempt = await serve_again(tx, arguments.version, Clock().now(), actor, arguments.reason)
+    print(f"model {attempt.model.version} is served")
+    return 0
+
+
+async def _report(db: Database, _settings: ScoringSettings, arguments: argparse.Namespace) -> int:
+    async with db.read() as tx:
+        print(await store.get_report(tx, arguments.version))
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m scoring.care", description="Care of the model")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for word, run, help_ in (
+        ("fit", _fit, "fit a model, and serve it unless it is worse than the one served"),
+        ("list", _list, "the last models, and what became of them"),
+        ("serve", _serve, "go back to a model that was served before"),
+        ("report", _report, "the page about a model, to standard output"),
+    ):
+        command = commands.add_parser(word, help=help_, description=help_)
+        command.set_defaults(run=run)
+        if word in ("serve", "report"):
+            command.add_argument("version", type=int)
+        if word == "serve":
+            command.add_argument("--reason", required=True, help="kept with the decision")
+    return parser.parse_args()
+
+
+async def _main(settings: ScoringSettings, arguments: argparse.Namespace) -> int:
+    try:
+        db = await Database.open(settings.database_url, size=3)
+    except (OSError, asyncpg.PostgresError) as problem:
+        print(f"the database cannot be reached: {problem}", file=sys.stderr)
+        return 1
+    try:
+        code: int = await arguments.run(db, settings, arguments)
+        return code
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    finally:
+        await db.close()
+
+
+def main() -> int:
+    """Run one command."""
+    arguments = _arguments()
+    try:
+        settings = ScoringSettings()
+    except ValidationError as problem:
+        for error in problem.errors():
+            print(f"{str(error['loc'][0]).upper()}: {error['msg']}", file=sys.stderr)
+        return 2
+    return asyncio.run(_main(settings, arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
