@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from scoring.bands.handlers import score_outdated
 from tests.service.scoring.conftest import NOW, Scoring, placed
 
 DAY = timedelta(days=1)
@@ -52,6 +53,22 @@ async def test_scores_follow_new_weights_and_name_their_version(
         f"/v1/scores/{who}?as_of={before['as_of']}&model_version=0&orders_seq=3&service_desk_seq=0"
     )
     assert then.json() == before, "what was served can be proven with the weights of then"
+
+
+async def test_lists_follow_new_weights_and_name_their_version(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    people = [uuid4() for _ in range(3)]
+    await scoring.tell(*[placed(who, NOW - days * DAY) for who in people for days in (90, 60, 30)])
+    await scoring.look()
+    weights = (await read(analyst))["weights"] | {"time_of_buying": 1.0}
+    before = (await analyst.get("/v1/scores")).json()["items"]
+    await put(analyst, weights)
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings) == 3
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings) == 0
+    after = (await analyst.get("/v1/scores")).json()["items"]
+    assert [row["weights_version"] for row in (*before, *after)] == ["1", "1", "1", "2", "2", "2"]
+    assert all(then["loyalty"] < now["loyalty"] for then, now in zip(before, after, strict=True))
 
 
 async def test_setting_what_is_set_changes_nothing(analyst: httpx.AsyncClient) -> None:

@@ -29,6 +29,7 @@ rows = st.builds(
     loyalty=figures,
     value_minor=st.sampled_from([0, 5, 2**62]),
     model_version=st.integers(0, 2),
+    weights_version=st.integers(1, 2),
     scored_at=st.just(AT),
 )
 bounds = st.tuples(st.none() | figures, st.none() | figures)
@@ -48,7 +49,7 @@ def changed(some: list[Listed], *, gone: bool = False) -> NDArray[Any]:
     for place, one in enumerate(some):
         micros = (one.scored_at - datetime(2000, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
         band = -1 if gone else BANDS.index(one.band)
-        found[place] = (one.customer_id.bytes, one.churn, band, *one[3:8], micros)
+        found[place] = (one.customer_id.bytes, one.churn, band, *one[3:9], micros)
     return found
 
 
@@ -109,7 +110,7 @@ def test_whoever_has_no_figures_any_more_is_not_listed_until_they_have_again(som
 
 
 def test_a_page_may_go_on_after_somebody_who_has_left_the_list() -> None:
-    rows = [Listed(UUID(int=n), 0.5, "low", 1.0, 1.0, 50.0, 100, 1, AT) for n in range(4)]
+    rows = [Listed(UUID(int=n), 0.5, "low", 1.0, 1.0, 50.0, 100, 1, 1, AT) for n in range(4)]
     columns = Columns()
     columns.take_in(changed(rows))
     columns.take_in(changed(rows[1:2], gone=True))

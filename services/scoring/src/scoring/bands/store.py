@@ -36,8 +36,8 @@ LEFT JOIN stream_progress d ON d.topic = 'patron.service_desk' AND d.key = n.cus
 _SAVE = """
 INSERT INTO customer_score (customer_id, churn, band, p_alive, expected_purchases, loyalty, value_minor,
                             model_version, weights_version, scored_at)
-SELECT *, $8, $9, $10 FROM unnest($1::uuid[], $2::float8[], $3::text[], $4::float8[], $5::float8[], $6::float8[],
-                             $7::bigint[])
+SELECT *, $8, $9, $10
+FROM unnest($1::uuid[], $2::float8[], $3::text[], $4::float8[], $5::float8[], $6::float8[], $7::bigint[])
 ON CONFLICT (customer_id) DO UPDATE
 SET churn = excluded.churn, band = excluded.band, p_alive = excluded.p_alive,
     expected_purchases = excluded.expected_purchases, loyalty = excluded.loyalty,
@@ -71,8 +71,8 @@ async def take_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
 
 
 async def take_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
-    """Customers last scored with another model, an older one or a newer one that was taken back, or with other
-    weights of loyalty."""
+    """Customers last scored with another model, an older one or a newer one that was taken back, or with
+    other weights of loyalty."""
     given = (*_computed_with(served), limit)
     return await _due(tx, await tx.fetch(_OLDER, *given) or await tx.fetch(_NEWER, *given))
 

@@ -19,7 +19,7 @@ class CustomerScore(ScoringTable, table=True):
     __tablename__ = "customer_score"
     __table_args__ = (
         Index("customer_score_changed", "changed"),
-        Index("customer_score_model", "model_version"),
+        Index("customer_score_computed_with", "model_version", "weights_version"),
         CheckConstraint("band IN ('low', 'medium', 'high', 'critical')", name="customer_score_band"),
         CheckConstraint("churn BETWEEN 0 AND 1 AND p_alive BETWEEN 0 AND 1", name="customer_score_chances"),
     )
@@ -31,6 +31,7 @@ class CustomerScore(ScoringTable, table=True):
     loyalty: float = Field(sa_type=Double)
     value_minor: int = Field(sa_type=BigInteger)
     model_version: int = Field(sa_type=Integer)
+    weights_version: int = Field(sa_type=Integer)
     scored_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     changed: int = Field(
         sa_column=Column(

@@ -27,6 +27,7 @@ COLUMNS: Mapping[str, str] = {
     "loyalty": "f8",
     "value_minor": "i8",
     "model_version": "i4",
+    "weights_version": "i4",
     "scored_at": "i8",
 }
 """What is held of each customer: the id's bytes, the band's place from 0 (−1: no figures), µs since 2000."""
@@ -45,6 +46,7 @@ class Listed(NamedTuple):
     loyalty: float
     value_minor: int
     model_version: int
+    weights_version: int
     scored_at: datetime
 
 
@@ -123,12 +125,12 @@ class Columns:
         return np.flatnonzero(keep)
 
     def _row(self, row: int) -> Listed:
-        customer_id, churn, band, p_alive, expected, loyalty, value, version, scored_at = (
+        customer_id, churn, band, p_alive, expected, loyalty, value, model, weights, scored_at = (
             self._of[name][row].item() for name in COLUMNS
         )
         return Listed(
             UUID(bytes=customer_id.ljust(16, b"\0")),  # numpy leaves the last zeros off
-            churn, BANDS[band], p_alive, expected, loyalty, value, version,
+            churn, BANDS[band], p_alive, expected, loyalty, value, model, weights,
             _2000 + timedelta(microseconds=scored_at),
         )  # fmt: skip
 

@@ -1,7 +1,10 @@
 """Shapes of lists in answers."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
+
+from pydantic import BeforeValidator
 
 from shared.events.scoring import Band
 from shared.web.fields import View
@@ -22,6 +25,7 @@ class ListedScoreView(View):
     loyalty: float
     value_minor: int
     model_version: int
+    weights_version: Annotated[str, BeforeValidator(str)]
     scored_at: datetime
 
 

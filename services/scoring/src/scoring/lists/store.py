@@ -16,7 +16,8 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
 _CHANGED = """
 SELECT customer_id, churn,
        (coalesce(array_position(ARRAY['low', 'medium', 'high', 'critical'], band), 0) - 1)::int2,
-       p_alive, expected_purchases, loyalty, value_minor, model_version, scored_at
+       p_alive, expected_purchases, loyalty, value_minor, model_version,
+       weights_version, scored_at
 FROM customer_score WHERE changed >= {}
 """
 # A row in PostgreSQL's binary COPY: how many fields, then each with its length before it.
