@@ -1,14 +1,14 @@
-"""`python -m tests.bench [a] [b] [c] [d]`: measures, and prints tables. Nothing here passes or fails."""
+"""`python -m tests.bench [a] [b] [c] [d] [e]`: measures, and prints tables. Nothing here passes or fails."""
 
 import asyncio
 import sys
 
 from rich.console import Console
 
-from tests.bench import backlog, freshness, place_order, population
+from tests.bench import backlog, freshness, lists, place_order, population
 from tests.bench.world import world
 
-ON_SERVERS = {"a": place_order.run, "b": backlog.run, "c": freshness.run}
+ON_SERVERS = {"a": place_order.run, "b": backlog.run, "c": freshness.run, "e": lists.run}
 
 
 async def main(chosen: list[str]) -> None:
@@ -24,7 +24,7 @@ async def main(chosen: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or [*ON_SERVERS, "d"]
+    wanted = sys.argv[1:] or sorted({*ON_SERVERS, "d"})
     if not set(wanted) <= {*ON_SERVERS, "d"}:
         sys.exit(__doc__)
     asyncio.run(main(wanted))

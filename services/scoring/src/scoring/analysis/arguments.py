@@ -23,7 +23,7 @@ def number(low: float, high: float, what: str) -> Callable[[str], float]:
         except ValueError:
             value = math.nan
         if not low < value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what} above {low:g} and up to {high:,g}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} above {low:g} and up to {high:,.0f}")
         return value
 
     return read

@@ -124,9 +124,8 @@ def read_rfm(path: Path) -> Rfm:
 
 def _numbers_of(chunk: Chunk) -> dict[str, Floats]:
     """The numbers of these rows by column, each checked for itself and against the others."""
-    x = chunk.numbers("x", 0, MOST_PURCHASES)
+    x = chunk.numbers("x", 0, MOST_PURCHASES, whole=True)
     t_x, T = chunk.numbers("t_x", 0, MOST_WEEKS), chunk.numbers("T", 0, MOST_WEEKS)
-    chunk.check("x", x != np.where(np.isnan(x), x, np.rint(x)), "is not a whole number")
     chunk.check("t_x", t_x > T, "is after T")
     chunk.check("t_x", (x == 0) & (t_x > 0), "is not 0, though x = 0: who bought once bought last at 0")
     found = {"x": x, "t_x": t_x, "T": T}
@@ -204,7 +203,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     """
     target = path.resolve() if path.is_symlink() else path
     if path.is_relative_to("/dev") or (target.exists() and not target.is_file()):
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with path.open("a", encoding="utf-8", newline="") as file:
             yield file
         return
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -212,6 +211,9 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         with temporary.open("x", encoding="utf-8", newline="") as file:
             yield file
         temporary.replace(target)
+    except OSError as error:
+        error.filename = str(path)  # what was asked for
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -225,7 +227,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_csv(path: Path, columns: Mapping[str, Sequence[str] | Floats | Ints | None]) -> None:
     """The columns, numbers so that they read back the same; NaN, and a column that is None, as empty."""
-    rows = len(next(iter(columns.values())) or ())
+    rows = max(len(values) for values in columns.values() if values is not None)
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

@@ -8,7 +8,16 @@ from typing import Any
 
 from scoring.analysis import files, since_first
 from scoring.analysis.files import BadFile, Rfm
-from scoring.analysis.model_file import MODELS, PURCHASES, SPENDING, WITH_COMPLAINTS, document, gammas, known
+from scoring.analysis.model_file import (
+    MODELS,
+    PURCHASES,
+    SPENDING,
+    WITH_COMPLAINTS,
+    all_of,
+    document,
+    gammas,
+    known,
+)
 from scoring.analysis.since_first import Known
 from scoring.models import gamma_gamma, pareto_nbd
 from scoring.models.complaint_clock import NO_EFFECT, PRIOR_GAMMA
@@ -100,7 +109,7 @@ def _fit_with_complaints(model: str, prior: str, rows: Rows, complaints: Known) 
         "used": found.usable,
     }
     if found.usable:
-        told["in_use"] = dict(told["parameters"])
+        told["in_use"] = asdict(found.purchase.params) | all_of(found.gamma)
     else:
         without = pareto_nbd.fit(rows, use_prior=use_prior).params
         told["in_use"] = asdict(without) | gammas(PRIOR_GAMMA if use_prior else NO_EFFECT)

@@ -10,6 +10,7 @@ from typing import Any
 from scoring.analysis.files import BadFile, read_json
 from scoring.models import bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd
 from scoring.models.complaint_clock import NO_EFFECT, Gamma
+from scoring.models.complaints import PHASES
 from scoring.models.fit import Fit
 
 WITH_COMPLAINTS = "pareto-nbd-complaints"
@@ -50,8 +51,13 @@ def known(errors: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def gammas(gamma: Gamma) -> dict[str, float]:
-    """γ by the names they have in the file."""
-    return {f"gamma_{phase}": value for phase, value in asdict(gamma).items()}
+    """γ of the phases, by the names they have in the file."""
+    return {f"gamma_{phase}": getattr(gamma, phase) for phase in PHASES}
+
+
+def all_of(gamma: Gamma) -> dict[str, float]:
+    """γ, and what was estimated along with it."""
+    return gammas(gamma) | {name: value for name, value in asdict(gamma).items() if name not in PHASES}
 
 
 def read(path: Path) -> Read:
@@ -68,10 +74,10 @@ def read(path: Path) -> Read:
     params = kind(*(_value(path, where, values, field.name, positive=True) for field in fields(kind)))
     if name != WITH_COMPLAINTS:
         return Read(name, params)
-    phases = (f"gamma_{field.name}" for field in fields(Gamma))
-    return Read(
-        name, params, Gamma(*(_value(path, where, values, phase, positive=False) for phase in phases))
-    )
+    gamma = {phase: _value(path, where, values, f"gamma_{phase}", positive=False) for phase in PHASES}
+    along = [field.name for field in fields(Gamma) if field.name not in PHASES and field.name in values]
+    gamma |= {name: _value(path, where, values, name, positive=False) for name in along}
+    return Read(name, params, Gamma(**gamma))
 
 
 def _value(path: Path, where: str, values: Mapping[str, Any], name: str, *, positive: bool) -> float:

@@ -16,7 +16,7 @@ class Problems:
     """What is wrong with a file so far."""
 
     path: Path
-    shown: list[str] = field(default_factory=list)
+    shown: list[tuple[int, str]] = field(default_factory=list)
     more: int = 0
 
     def add(self, line: int, column: str | None, rule: str, value: str | None = None) -> None:
@@ -26,13 +26,13 @@ class Problems:
             return
         where = f"{self.path}, line {line}" + (f", column {column}" if column else "")
         said = "" if value is None else f"{_quoted(value)}: "
-        self.shown.append(f"{where}: {said}{rule}")
+        self.shown.append((line, f"{where}: {said}{rule}"))
 
     def raise_any(self) -> None:
-        """BadFile if there are any."""
+        """BadFile if there are any, in the order of the file."""
         if self.shown:
-            rest = [f"and {self.more} more"] if self.more else []
-            raise BadFile("\n".join(self.shown + rest))
+            told = [text for _, text in sorted(self.shown, key=lambda problem: problem[0])]
+            raise BadFile("\n".join([*told, f"and {self.more} more"] if self.more else told))
 
 
 def _quoted(value: str) -> str:

@@ -35,10 +35,10 @@ class Known:
         """What the analyst should know of it."""
         found = []
         if self.later:
-            found.append(f"{self.later} complaints left out that were opened after T")
+            found.append(f"complaints opened after T, left out: {self.later}")
         if self.open_for_no_time:
             found.append(
-                f"{self.open_for_no_time} complaints resolved before they were opened: open for no time"
+                f"complaints resolved before they were opened, open for no time: {self.open_for_no_time}"
             )
         return found
 
@@ -96,7 +96,7 @@ def _weeks(chunk: Chunk, column: str, days: Instants, row: Ints, rfm: Rfm) -> Fl
     """Weeks since the first purchase; NaN where nothing is said or the customer is unknown."""
     weeks = np.array([number(value) for value in chunk.columns[column]])
     far = np.abs(weeks) > MOST_WEEKS
-    chunk.check(column, far, f"is not a number of weeks from {-MOST_WEEKS:,g} to {MOST_WEEKS:,g}")
+    chunk.check(column, far, f"is not a number of weeks from {-MOST_WEEKS:,.0f} to {MOST_WEEKS:,.0f}")
     dated = ~np.isnat(days)
     if rfm.first is None:
         rule = "is a date, but the customers' file has no column first, from which to count the weeks"

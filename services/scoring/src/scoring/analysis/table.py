@@ -49,7 +49,9 @@ class Chunk:
             self.check(column, unknown, f"is none of {', '.join(known)}" + (" or empty" if empty else ""))
         return values
 
-    def numbers(self, column: str, low: float, high: float, *, empty: bool = False) -> Floats:
+    def numbers(
+        self, column: str, low: float, high: float, *, whole: bool = False, empty: bool = False
+    ) -> Floats:
         """Finite numbers between two bounds; NaN where one is wrong, or empty and `empty` allows that."""
         given = self.columns[column]
         try:
@@ -59,9 +61,12 @@ class Chunk:
         except ValueError:
             values = np.array([number(value) for value in given])
         wrong = ~((values >= low) & (values <= high))
+        if whole:
+            wrong |= values != np.rint(values)
         if empty and wrong.any():
             wrong &= np.array([bool(value.strip()) for value in given])
-        self.check(column, wrong, f"is not a number from {low:g} to {high:,g}")
+        kind = "whole number" if whole else "number"
+        self.check(column, wrong, f"is not a {kind} from {low:g} to {high:,.0f}")
         return np.where(wrong, np.nan, values)
 
     def instants(self, column: str, *, empty: bool = False) -> Instants:
