@@ -23,7 +23,7 @@ SHOWN = 5
 
 T = TypeVar("T")
 
-_DUE = "SELECT EXISTS (SELECT FROM customer_state WHERE due_at <= now())"
+_DUE = "SELECT EXISTS (SELECT FROM customer_state WHERE due_at <= now() OR restated_from IS NOT NULL)"
 
 
 class Entry(NamedTuple):
@@ -305,12 +305,13 @@ async def everything(
 async def quiet(urls: Mapping[str, str], bootstrap: str) -> bool:
     """Whether nothing waits anywhere, everybody has read everything, and everybody due was scored."""
     async with connected(urls) as connections:
+        # In the order of the path: what is read makes somebody due, and who is due makes an event.
+        for package, connection in connections.items():
+            if await lag(connection, package, topics_of(package), bootstrap):
+                return False
         if await connections["scoring"].fetchval(_DUE):
             return False
         for connection in connections.values():
             if await unfinished(connection):
-                return False
-        for package, connection in connections.items():
-            if await lag(connection, package, topics_of(package), bootstrap):
                 return False
     return True
