@@ -62,7 +62,7 @@ format: setup ## Format the code and sort the imports
 	$(BIN)/ruff check --fix --select I
 	$(BIN)/ruff format
 
-bench: setup ## Measure throughput and latency, as tables: ARGS="a c" for some of a b c d e
+bench: setup ## Measure throughput and latency, as tables: ARGS="a c" for some of a b c d e f
 	$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: setup ## Kill, freeze and cut while writing, then check that nothing was lost: FAULTS=20 SEED=1

@@ -1,4 +1,4 @@
-"""The bare baseline: Starlette and asyncpg with the SQL of an order; no validation, no callers."""
+"""The bare baselines: Starlette and asyncpg with the SQL of an order, of a score; no checks, no callers."""
 
 import os
 from collections.abc import AsyncIterator
@@ -14,6 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orders.ordering.store import _FOR_PLACING, _INSERT
+from scoring.care.store import _LATEST
+from scoring.facts.domain import decode
+from scoring.serving.store import _FIND
 from shared.bus.outbox import _APPEND_ONE
 from shared.db import new_id
 
@@ -59,6 +62,19 @@ async def place_order(request: Request) -> Response:
     return Response(msgspec.json.encode(answer), 201, media_type="application/json")
 
 
+async def read_score(request: Request) -> Response:
+    """Read what a score is computed from, and answer that instead of a score."""
+    customer = request.path_params["customer"]
+    async with request.app.state.pool.acquire() as connection:
+        state, band, *known = await connection.fetchrow(_FIND, UUID(customer), customer)
+        latest = await connection.fetchrow(_LATEST)
+    answer = {
+        "customer_id": customer, "state": decode(state), "band": band, "known": known,
+        "model": latest["version"],
+    }  # fmt: skip
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     async def no_reset(_connection: asyncpg.Connection) -> None:
@@ -78,6 +94,7 @@ async def _ready(_request: Request) -> Response:
 app = Starlette(
     routes=[
         Route("/v1/orders", place_order, methods=["POST"]),
+        Route("/v1/scores/{customer}", read_score),
         Route("/health/ready", _ready),
     ],
     lifespan=_lifespan,

@@ -35,6 +35,11 @@ class Patron:
 
 async def main(running: Running) -> None:
     """Load once, play once, show; a later run shows what the data have become."""
+    _say_what_to_try(running, (await play(running))[0])
+
+
+async def play(running: Running) -> list[str]:
+    """All of it but what to try next; answers the customers it was played with."""
     memory = Memory(running.keys.parent / "demo.json")
     rows = cdnow.purchases()
     cast = cdnow.regulars(rows, 5)
@@ -49,7 +54,7 @@ async def main(running: Running) -> None:
             running.console.print(f"the data of the run of {memory.ends} are kept; make clean removes them")
             now = await _scores(patron, cast)
             running.console.print(_table(cast, now, now))
-    _say_what_to_try(running, cast[0])
+    return cast
 
 
 class Memory:
