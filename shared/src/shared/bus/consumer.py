@@ -126,7 +126,8 @@ class Consumer:
             auto_offset_reset="none",
             isolation_level="read_committed",
             partition_assignment_strategy=(RangePartitionAssignor,),
-            session_timeout_ms=15_000,
+            session_timeout_ms=6_000,  # how long the partitions of a killed worker wait for another
+            heartbeat_interval_ms=2_000,
             rebalance_timeout_ms=60_000,
             max_poll_records=BATCH,
             fetch_max_wait_ms=50,
