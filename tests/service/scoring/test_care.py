@@ -11,9 +11,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from scoring.care import handlers, history, judging, store
+from scoring.care import handlers, history, judging, report, store
 from scoring.care.domain import PUBLISHED
 from scoring.models.calibration import Calibrator
+from shared.events.event import Event
 from shared.events.scoring import ModelFitted, ModelServed
 from tests.service.scoring.conftest import NOW, Scoring, cancelled, created, opened, placed, resolved
 
@@ -24,20 +25,28 @@ DAY = timedelta(days=1)
 async def buyers(scoring: Scoring) -> list[UUID]:
     """A hundred customers who buy at different rates, some of whom complained."""
     dice, who = Random(11), [uuid4() for _ in range(100)]
+    events: list[Event] = []
     for each in who:
         rate, at, days = dice.gammavariate(0.9, 1 / 50), 500.0, []
         while at > 0 and dice.random() < 0.93:
             days.append(at)
             at -= dice.expovariate(rate)
-        events = [
+        events += [
             created(each),
             *(placed(each, NOW - d * DAY, dice.randint(500, 5000)) for d in days or [at]),
         ]
         if dice.random() < 0.3:
             complaint = opened(each, NOW - 200 * DAY)
             events += [complaint, resolved(complaint, NOW - 190 * DAY, "recovered")]
-        await scoring.tell(*events)
+    await scoring.tell(*events)
     return who
+
+
+@pytest.fixture(autouse=True)
+def quick_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes a second a page: only the tests that read one have it drawn."""
+    if "report" not in request.node.name:
+        monkeypatch.setattr(report, "render", lambda *_: "not drawn")
 
 
 async def refuse_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +254,30 @@ async def test_a_calibrated_model_serves_calibrated_churn_with_reasons_that_add_
     assert score["p_alive"] == pytest.approx(plain["p_alive"])
     read = (await analyst.get("/v1/models/1")).json()
     assert read["calibrator"] == {"intercept": -0.4, "slope": 0.8}
+
+
+async def test_prior_driven_answers_show_by_their_intervals_how_little_is_known(
+    scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID]
+) -> None:
+    async def width(**asked: str) -> float:
+        score = (await analyst.get(f"/v1/scores/{buyers[0]}", params=asked)).json()
+        within = score["intervals"]
+        assert 0 < within["p_alive"]["low"] < score["p_alive"] < within["p_alive"]["high"] < 1
+        churn = within["churn"]
+        assert 0 < churn["low"] < score["churn"]["probability"] < churn["high"] < 1
+        purchases = within["expected_purchases"]
+        assert 0 < purchases["low"] < score["expected_purchases"] < purchases["high"]
+        return float(churn["high"] - churn["low"])
+
+    prior = await width()
+    assert await width(as_of=NOW.isoformat(), known="now") == pytest.approx(prior)
+    assert (await analyst.get(f"/v1/scores/{buyers[0]}?intervals=false")).json()["intervals"] is None
+    assert not (await fit(analyst))["prior_driven"]
+    assert (await analyst.get(f"/v1/scores/{buyers[0]}")).json()["intervals"] is None
+    assert await width(intervals="true") < prior / 2
+    nobody = uuid4()
+    await scoring.tell(created(nobody))
+    assert (await analyst.get(f"/v1/scores/{nobody}?intervals=true")).json()["intervals"] is None
 
 
 async def test_after_a_refusal_the_schedule_waits_its_time(

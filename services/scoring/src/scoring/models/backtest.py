@@ -14,10 +14,10 @@ from scipy import special
 
 from . import forecast
 from .arrays import Bools, Floats, Ints
-from .calibration import IDENTITY, NOT_CALIBRATED, Calibration, calibrate
+from .calibration import NOT_CALIBRATED, Calibration, calibrate
 from .complaints import Schedules
 from .forecast import Fitted
-from .interval import intervals
+from .interval import of_amount, of_log_odds
 from .metrics import Metrics, metrics
 from .rfm import DAY, summarize
 from .score import Customers
@@ -189,7 +189,9 @@ def evaluate(kind: str, now: Cut, calibration: Calibration) -> Evaluation:
     churn = np.asarray(special.expit(log_odds))
     calibrated = np.asarray(special.expit(calibration.calibrator.calibrate(log_odds)))
     purchases = fitted.forecaster.purchases(now.customers, now.horizon)
-    likely, bought = intervals(fitted.plausible(), _some(now.customers), now.horizon, IDENTITY)
+    some, asked = _some(now.customers), fitted.plausible()
+    likely = of_log_odds([each.log_odds_churn(some, now.horizon) for each in asked])
+    bought = of_amount([each.purchases(some, now.horizon) for each in asked])
     return Evaluation(
         fitted,
         calibration,

@@ -1,20 +1,20 @@
 """Intervals that show what is not known of the parameters: wide where customers are few.
 
-Churn is taken to be normal in its log-odds, purchases in their logarithm, with the standard deviations over
-the plausible parameters of `forecast`. They are intervals of what the model expects. What one customer then
-does varies more: an expectation of half a purchase is never met.
+Probabilities are taken to be normal in their log-odds, purchases in their logarithm, with the standard
+deviations over the plausible parameters of `forecast`. They are intervals of what the model expects. What one
+customer then does varies more: an expectation of half a purchase is never met.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
 from .arrays import Floats
-from .calibration import Calibrator
-from .forecast import Forecaster
-from .score import Customers
+from .forecast import plausible
+from .score import Customers, Model, expected_purchases, odds
 
 _NINE_OF_TEN = 1.6448536269514722  # standard deviations to either side
 _LEAST = 1e-300
@@ -27,20 +27,43 @@ class Interval(NamedTuple):
     high: Floats
 
 
-def intervals(
-    asked: Sequence[Forecaster], customers: Customers, horizon: float, calibrator: Calibrator
-) -> tuple[Interval, Interval]:
-    """Of calibrated churn within `horizon` weeks, and of the purchases expected in them.
+class Intervals(NamedTuple):
+    """Those of a score's figures."""
 
-    `asked` are a model as fitted, then with other plausible parameters.
+    p_alive: Interval
+    churn: Interval
+    expected_purchases: Interval
+
+
+def of_log_odds(asked: Sequence[Floats]) -> Interval:
+    """Of the probability whose log-odds as fitted are the first, by what other plausible parameters say."""
+    found = _interval(asked)
+    return Interval(special.expit(found.low), special.expit(found.high))
+
+
+def of_amount(asked: Sequence[Floats]) -> Interval:
+    """The same of what is not negative."""
+    found = _interval([np.log(np.maximum(amount, _LEAST)) for amount in asked])
+    return Interval(np.minimum(np.exp(found.low), asked[0]), np.exp(found.high))
+
+
+def intervals(customers: Customers, model: Model, covariance: Floats, horizon: float) -> Intervals:
+    """Of P(alive), of churn within `horizon` weeks, calibrated as the model is, and of the purchases in them.
+
+    `covariance` is that of the logarithms of the purchase parameters.
     """
-    log_odds = np.array([calibrator.calibrate(f.log_odds_churn(customers, horizon)) for f in asked])
-    purchases = np.maximum([f.purchases(customers, horizon) for f in asked], _LEAST)
-    churn, bought = _interval(log_odds), _interval(np.log(purchases))
-    return Interval(special.expit(churn.low), special.expit(churn.high)), Interval(*np.exp(bought))
+    others = (replace(model, purchase=params) for params in plausible(model.purchase, covariance))
+    asked = [(each, odds(customers, each, horizon)) for each in (model, *others)]
+    return Intervals(
+        of_log_odds([-found.dead for _, found in asked]),
+        of_log_odds([each.calibrator.calibrate(found.log_odds_churn) for each, found in asked]),
+        of_amount([expected_purchases(customers, each, horizon, found) for each, found in asked]),
+    )
 
 
-def _interval(asked: Floats) -> Interval:
-    as_fitted, others = asked[0], asked[1:]
-    half = _NINE_OF_TEN * np.sqrt(np.mean((others - as_fitted) ** 2, axis=0))
+def _interval(asked: Sequence[Floats]) -> Interval:
+    as_fitted, others = asked[0], np.array(asked[1:])
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ where all are certain
+        half = _NINE_OF_TEN * np.sqrt(np.mean((others - as_fitted) ** 2, axis=0))
+    half = np.where(np.isfinite(as_fitted), half, 0.0)
     return Interval(as_fitted - half, as_fitted + half)

@@ -113,6 +113,14 @@ def score(customers: Customers, model: Model, horizon: float, known: Odds | None
     return Scores(alive, _churn(model, found), rate * ahead, value)
 
 
+def expected_purchases(customers: Customers, model: Model, horizon: float, known: Odds) -> Floats:
+    """Only the purchases expected within `horizon` weeks; `known` are the customers' odds."""
+    params, T = model.purchase, customers.T
+    clock = Clock.of(customers.schedules, model.gamma)
+    rate = (params.r + customers.x) / (params.alpha + T) * special.expit(-known.dead)
+    return rate * complaint_clock.weeks_alive(params, clock, T, np.array([horizon]), np.ones(1))
+
+
 def churn(customers: Customers, model: Model, horizon: float) -> Floats:
     """Only the probability that nothing is bought within `horizon` weeks."""
     return _churn(model, odds(customers, model, horizon))

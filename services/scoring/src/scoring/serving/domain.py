@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+import numpy as np
 from scipy import special
 
 from scoring.bands.domain import band_of
 from scoring.care.domain import Served
 from scoring.facts.domain import State
 from scoring.facts.reading import micros
+from scoring.models import interval
 from scoring.models.loyalty import Loyalty
 from scoring.models.reasons import COMPLAINTS, Kind, contributions
 from scoring.models.score import Customers, churn
@@ -67,6 +70,21 @@ class Score:
     loyalty: Loyalty
 
 
+class Interval(NamedTuple):
+    """Where a figure lies in nine of ten cases."""
+
+    low: float
+    high: float
+
+
+class Intervals(NamedTuple):
+    """What is not known of the model's parameters makes of a score."""
+
+    p_alive: Interval
+    churn: Interval
+    expected_purchases: Interval
+
+
 def score(
     known: Known, served: Served, horizon_days: int, band_days: int, now: datetime
 ) -> tuple[Score | None, list[Reason]]:
@@ -115,6 +133,13 @@ def score_of(
         loyalty=found.loyalty[0],
     )
     return scored, reasons
+
+
+def intervals(known: Known, served: Served, horizon_days: int, now: datetime) -> Intervals:
+    """Of somebody who has bought."""
+    people = customers_of([known.state], micros(now))
+    found = interval.intervals(people, served.model, np.array(served.covariance), horizon_days / 7)
+    return Intervals(*(Interval(float(one.low[0]), float(one.high[0])) for one in found))
 
 
 def _evidence(code: str, known: Known) -> tuple[UUID, ...]:

@@ -11,6 +11,7 @@ from scoring.serving.receipts import Citations, Receipt
 from scoring.serving.schemas import (
     ChurnReceiptView,
     ChurnView,
+    IntervalsView,
     LoyaltyReceiptView,
     LoyaltyView,
     ProgressView,
@@ -30,12 +31,13 @@ async def read_score(
     customer_id: UUID,
     horizon_days: int | None,
     language: str,
+    with_intervals: bool | None,
     now: datetime,
 ) -> ScoreView:
     """A customer's score within a horizon, by default the deployment's."""
     async with db.read() as tx:
         known, served = await _read(tx, settings, customer_id)
-    return score_view(known, served, settings, horizon_days, language, now)
+    return score_view(known, served, settings, horizon_days, language, with_intervals, now)
 
 
 async def read_receipt(
@@ -64,17 +66,21 @@ def score_view(
     settings: ScoringSettings,
     horizon_days: int | None,
     language: str,
+    with_intervals: bool | None,
     as_of: datetime,
 ) -> ScoreView:
-    """The score of what is known, as it is answered."""
+    """The score of what is known, as it is answered; with intervals if asked for, or where data are few."""
     band_days = settings.churn_horizon_days
     days = horizon_days or band_days
     score, reasons = domain.score(known, served, days, band_days, as_of)
+    wanted = served.prior_driven if with_intervals is None else with_intervals
+    intervals = domain.intervals(known, served, days, as_of) if score and wanted else None
     return ScoreView(
         customer_id=known.customer_id,
         p_alive=score.p_alive if score else None,
         churn=ChurnView.of(score, days) if score else None,
         expected_purchases=score.expected_purchases if score else None,
+        intervals=intervals and IntervalsView.model_validate(intervals),
         loyalty=LoyaltyView.of(score.loyalty) if score else None,
         value_minor=score.value_minor if score else None,
         currency=settings.currency,

@@ -76,12 +76,13 @@ async def read_past_score(
     customer_id: UUID,
     horizon_days: int | None,
     language: str,
+    with_intervals: bool | None,
     question: Asked,
 ) -> ScoreView:
     """A customer's score of a past instant, computed from the facts that were or are now known of it."""
     found, served = await _read(db, settings, customer_id, question)
     known = known_of(customer_id, found, question.reached)
-    return score_view(known, served, settings, horizon_days, language, question.as_of)
+    return score_view(known, served, settings, horizon_days, language, with_intervals, question.as_of)
 
 
 async def read_past_receipt(

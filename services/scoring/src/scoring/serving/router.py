@@ -24,6 +24,10 @@ from shared.web.sync import SyncWanted
 router = Router(prefix="/v1/scores", tags=["scores"])
 
 Horizon = Annotated[int | None, Query(ge=1, le=3650, description="Days; by default the deployment's own.")]
+WithIntervals = Annotated[
+    bool | None,
+    Query(description="With 90 % intervals; by default where the model is prior-driven."),
+]
 
 
 async def _settings(request: Request) -> ScoringSettings:
@@ -78,6 +82,7 @@ async def get_score(
     past: Past,
     language: Language,
     horizon_days: Horizon = None,
+    intervals: WithIntervals = None,
 ) -> Response:
     """A customer's loyalty, churn risk and value, as of this moment, with reasons that add up to the risk.
 
@@ -87,10 +92,10 @@ async def get_score(
     if not caller.sees(customer_id):
         raise store.unknown(customer_id)
     if past is not None:
-        view = await read_past_score(db, settings, customer_id, horizon_days, language, past)
+        view = await read_past_score(db, settings, customer_id, horizon_days, language, intervals, past)
         return answer(view, headers=_spoken(language))
     headers = await arrivals.wait_for(sync)
-    view = await read_score(db, settings, customer_id, horizon_days, language, clock.now())
+    view = await read_score(db, settings, customer_id, horizon_days, language, intervals, clock.now())
     return answer(view, headers=headers | _spoken(language))
 
 

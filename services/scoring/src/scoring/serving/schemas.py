@@ -117,13 +117,33 @@ class ProgressView(View):
     service_desk: int
 
 
+class IntervalView(View):
+    """Where a figure lies in nine of ten cases."""
+
+    low: float
+    high: float
+
+
+class IntervalsView(View):
+    """What is not known of the model's parameters makes of the figures: wide where customers are few.
+
+    What one customer then does varies more.
+    """
+
+    p_alive: IntervalView
+    churn: IntervalView
+    expected_purchases: IntervalView
+
+
 class ScoreView(View):
-    """How loyal a customer is and how likely to leave, and why; null before the first purchase."""
+    """How loyal a customer is and how likely to leave, and why; null before the first purchase. Intervals are
+    given where they were asked for, or where the model is prior-driven."""
 
     customer_id: UUID
     p_alive: float | None
     churn: ChurnView | None
     expected_purchases: float | None
+    intervals: IntervalsView | None
     loyalty: LoyaltyView | None
     value_minor: int | None
     currency: str
