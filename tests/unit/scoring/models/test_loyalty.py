@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.models.loyalty import INDICATORS, Evidence, Weights, loyalty, quantile_grid, repeat_rate
+from scoring.models.loyalty import (
+    INDICATORS,
+    Evidence,
+    Standing,
+    Weights,
+    loyalty,
+    quantile_grid,
+    repeat_rate,
+    standing,
+)
 from scoring.models.pareto_nbd import PUBLISHED
 from scoring.models.rfm import Summary
 
@@ -42,6 +51,14 @@ def test_points_add_up_to_the_index(rate: float, known: Evidence, weighed: Weigh
     assert found.coverage == pytest.approx(seen / sum(i.weight for i in found.indicators.values()))
     assert 0 <= found.index <= 100 + 1e-9
     assert all(i.points == 0 for i in found.indicators.values() if not i.observed)
+
+
+@given(st.none() | shares, evidence, weights)
+def test_the_standing_is_the_index_and_the_coverage_to_the_last_digit(
+    rate: float | None, known: Evidence, weighed: Weights
+) -> None:
+    found = loyalty(rate, known, weighed)
+    assert standing(rate, known, weighed) == Standing(found.index, found.coverage)
 
 
 def test_the_index_is_the_weighted_mean_of_what_is_observed() -> None:

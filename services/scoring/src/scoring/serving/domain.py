@@ -18,7 +18,7 @@ from scoring.models.loyalty import Loyalty
 from scoring.models.reasons import COMPLAINTS, Kind, contributions
 from scoring.models.score import Customers, churn
 from scoring.serving import wording
-from scoring.serving.figures import customers_of, evidence_of, figures
+from scoring.serving.figures import customers_of, evidence_of, figures, loyalty_of
 from scoring.serving.texts import Said
 from shared.events.scoring import Band
 
@@ -130,7 +130,7 @@ def score_of(
         band=band_of(in_band, known.band),
         expected_purchases=float(found.expected_purchases[0]),
         value_minor=int(found.value_minor[0]),
-        loyalty=found.loyalty[0],
+        loyalty=loyalty_of([state], people, served)[0],
     )
     return scored, reasons
 

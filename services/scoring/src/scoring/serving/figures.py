@@ -1,6 +1,6 @@
 """From what is remembered of customers to what the model says of them, for one or a million at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from scoring.models import loyalty as loyalty_index
 from scoring.models.arrays import Floats
 from scoring.models.complaints import PHASES, Schedules
 from scoring.models.complaints import SEVERITIES as WEIGHTS
-from scoring.models.loyalty import Evidence, Loyalty
+from scoring.models.loyalty import Evidence, Loyalty, Standing
 from scoring.models.score import Customers, Odds, score
 
 _WEIGHT = [0.0, *(WEIGHTS[name] for name in SEVERITIES[1:])]
@@ -27,7 +27,7 @@ class Figures:
     churn: Floats
     expected_purchases: Floats
     value_minor: NDArray[np.int64]
-    loyalty: list[Loyalty]
+    loyalty: list[Standing]
 
 
 def figures(
@@ -44,20 +44,31 @@ def figures(
         np.clip(found.churn, 0.0, 1.0),
         found.expected_purchases,
         np.rint(np.clip(found.clv, 0.0, _MOST_VALUE)).astype(np.int64),
-        loyalty_of(states, customers, served),
+        [
+            loyalty_index.standing(rate, evidence, served.loyalty_weights)
+            for rate, evidence in _loyalties(states, customers, served)
+        ],
     )
 
 
 def loyalty_of(states: Sequence[State], customers: Customers, served: Served) -> list[Loyalty]:
-    """The loyalty of these customers, as of the instant that `customers` were made for."""
+    """Their loyalty with all its indicators, as of the instant that `customers` were made for."""
+    return [
+        loyalty_index.loyalty(rate, evidence, served.loyalty_weights)
+        for rate, evidence in _loyalties(states, customers, served)
+    ]
+
+
+def _loyalties(
+    states: Sequence[State], customers: Customers, served: Served
+) -> Iterator[tuple[float, Evidence]]:
+    """What makes the loyalty of each: the percentile of the purchase rate, and the evidence."""
     rates = loyalty_index.repeat_rate(
         served.model.purchase, customers.x, customers.T, np.asarray(served.rate_quantiles)
     )
     silences = customers.T - customers.t_x
-    return [
-        loyalty_index.loyalty(rate, evidence_of(state, silence), served.loyalty_weights)
-        for state, rate, silence in zip(states, rates.tolist(), silences.tolist(), strict=True)
-    ]
+    for state, rate, silence in zip(states, rates.tolist(), silences.tolist(), strict=True):
+        yield rate, evidence_of(state, silence)
 
 
 def evidence_of(state: State, silence: float = 0.0) -> Evidence:
