@@ -2,18 +2,22 @@
 
 import asyncio
 import json
+from argparse import Namespace
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from scoring.care import __main__ as command
 from scoring.care import handlers, history, judging, report, store
 from scoring.care.domain import PUBLISHED
 from scoring.models.calibration import Calibrator
+from shared.clock import Clock
 from shared.events.event import Event
 from shared.events.scoring import ModelFitted, ModelServed
 from tests.service.scoring.conftest import NOW, Scoring, cancelled, created, opened, placed, resolved
@@ -161,18 +165,58 @@ async def score_outdated(scoring: Scoring) -> int:
     return await score(scoring.db, scoring.clock, scoring.settings)
 
 
-async def test_which_model_was_served_is_known_of_any_past_instant(
+async def test_a_past_instant_is_scored_with_the_model_served_then_whatever_was_served_since(
+    scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID]
+) -> None:
+    hour = timedelta(hours=1)
+    start = scoring.clock.at = await scoring.value(
+        "SELECT clock_timestamp()"
+    )  # what is known is by its clock
+
+    async def score(**asked: str) -> dict[str, Any]:
+        return dict((await analyst.get(f"/v1/scores/{buyers[0]}", params=asked)).json())
+
+    said = [await score()]
+    for serve in ("fit", "fit", "1/serve"):
+        scoring.clock.advance(hour)
+        answer = await analyst.post(
+            f"/v1/models/{serve}", json=None if serve == "fit" else {"reason": "back"}
+        )
+        assert answer.json()["state"] == "served"
+        said.append(await score())
+    scoring.clock.advance(hour)
+    for hours, (version, then) in enumerate(zip((0, 1, 2, 1), said, strict=True)):
+        began = start + hours * hour
+        past, later = [await score(as_of=at.isoformat()) for at in (began, began + hour / 2)]
+        assert past["model"] == later["model"] == then["model"]
+        assert then["model"]["version"] == version
+        assert (past["p_alive"], past["reasons"]) == (then["p_alive"], then["reasons"])
+
+
+async def test_a_clock_that_jumps_back_does_not_hide_what_was_served_last(
     scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID]
 ) -> None:
     await fit(analyst)
-    scoring.clock.advance(timedelta(hours=1))
-    await fit(analyst)
-    scoring.clock.advance(timedelta(hours=1))
-    await analyst.post("/v1/models/1/serve", json={"reason": "back"})
-    scoring.clock.advance(timedelta(hours=1))
+    scoring.clock.at = NOW - timedelta(hours=1)
+    await analyst.post("/v1/models/0/serve", json={"reason": "back"})
     async with scoring.db.read() as tx:
-        for hours, version in ((-1, 0), (0.5, 1), (1.5, 2), (2.5, 1)):
-            assert (await store.served_at(tx, NOW + timedelta(hours=hours))).version == version
+        for minutes, version in ((-90, 0), (-30, 0), (30, 0)):
+            assert (await store.served_at(tx, NOW + timedelta(minutes=minutes))).version == version
+
+
+async def test_by_command_too_a_model_is_served_from_the_end_of_its_fit_on(
+    scoring: Scoring, buyers: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[datetime] = []
+
+    async def make(*given: Any) -> handlers.Made:
+        made = await handlers.make(*given)
+        fitted.append(Clock().now())
+        return made
+
+    monkeypatch.setattr(command, "make", make)
+    assert await command.fit(scoring.db, scoring.settings, Namespace()) == 0
+    assert await scoring.value("SELECT served_from FROM model_serving") >= fitted[0]
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x", "force": True}, {"reason": "a\nb"}])

@@ -22,12 +22,13 @@ from shared.errors import Refused
 _NEWEST = 2**31 - 1
 
 
-async def _fit(db: Database, settings: ScoringSettings, _arguments: argparse.Namespace) -> int:
-    now = Clock().now()
+async def fit(db: Database, settings: ScoringSettings, _arguments: argparse.Namespace) -> int:
+    """Fit a model, and serve it from when it is fitted on, unless it is worse than the one served."""
+    clock = Clock()
     async with store.alone(db):
-        made = await make(db, settings, now)
+        made = await make(db, settings, clock.now())
         async with db.tx() as tx:
-            await decide(tx, made, now)
+            await decide(tx, made, clock.now())
     count(made)
     outcome = "served" if made.judgement.published else "refused"
     print(f"model {made.model.version} {outcome}: {made.judgement.why}")
@@ -61,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scoring.care", description="Care of the model")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for word, run, help_ in (
-        ("fit", _fit, "fit a model, and serve it unless it is worse than the one served"),
+        ("fit", fit, "fit a model, and serve it unless it is worse than the one served"),
         ("list", _list, "the last models, and what became of them"),
         ("serve", _serve, "go back to a model that was served before"),
         ("report", _report, "the page about a model, to standard output"),
