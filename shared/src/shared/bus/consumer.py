@@ -21,9 +21,13 @@ from shared.db import Database, Tx
 log = structlog.get_logger()
 
 BATCH = 1000
+LANES = 2
+"""So many batches are on their way at a time, each of its own partitions: one is decoded and counted here
+while PostgreSQL works on the other. The lane is of the number, so that a customer has one in all topics."""
 AT_A_STRETCH = 100
 """So many records are decoded before the transaction of the batch before gets its turn again."""
 TELL_KAFKA_EVERY_SECONDS = 1.0
+_NONE = TopicPartition("", 0)
 
 _lag = Gauge("patron_consumer_lag", "Records behind the end of the log", ["topic", "partition"])
 _stopped = Gauge("patron_consumer_stopped", "1 when a changed log stopped the consumer: see the log")
@@ -135,28 +139,43 @@ class Consumer:
         )
         assignment = _Assignment(self, kafka)
         kafka.subscribe(self.inbox.topics, listener=assignment)
-        ahead: asyncio.Task[Batch] | None = None
+        lanes: list[asyncio.Task[None]] = []
         try:
             await kafka.start()
-            ahead = asyncio.create_task(self._read(kafka, assignment))
+            lanes += [
+                asyncio.create_task(self._keep_taking_in(kafka, assignment, lane, backoff))
+                for lane in range(LANES)
+            ]
+            await asyncio.gather(*lanes)
+        finally:
+            for task in lanes:
+                task.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+            await close_within(5, kafka.stop(), "consumer")
+
+    async def _keep_taking_in(
+        self, kafka: AIOKafkaConsumer, assignment: "_Assignment", lane: int, backoff: Backoff
+    ) -> None:
+        ahead = asyncio.create_task(self._read(kafka, assignment, lane))
+        try:
             while True:
                 batch = await ahead
                 # The next batch is read and decoded while PostgreSQL works on this one.
-                ahead = asyncio.create_task(self._read(kafka, assignment))
+                ahead = asyncio.create_task(self._read(kafka, assignment, lane))
                 if batch.incomings:
                     await self._take_in_until_it_works(batch)
                     backoff.reset()
                 await self._tell_kafka(kafka)
         finally:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.gather(ahead, return_exceptions=True)
-            await close_within(5, kafka.stop(), "consumer")
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
 
-    async def _read(self, kafka: AIOKafkaConsumer, assignment: "_Assignment") -> Batch:
-        """What Kafka has next of the partitions we have claimed; empty when nothing comes within 200 ms."""
+    async def _read(self, kafka: AIOKafkaConsumer, assignment: "_Assignment", lane: int) -> Batch:
+        """What Kafka has next of this lane's partitions; empty when nothing comes within 200 ms."""
+        ours = [p for p in self._claims if p.partition % LANES == lane]
         try:
-            found = await kafka.getmany(timeout_ms=200, max_records=BATCH)
+            # Who has none asks all the same: by that aiokafka knows that we live.
+            found = await kafka.getmany(*ours or [_NONE], timeout_ms=200, max_records=BATCH)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError) as problem:
             # Until a partition is claimed aiokafka reads from what we told Kafka, which may be long
             # gone; the position comes from our table.

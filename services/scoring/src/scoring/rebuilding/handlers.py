@@ -47,7 +47,7 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
         return
     async with db.tx() as tx:
         await shadow.create(tx)
-    beside = await Database.open(settings.database_url, size=2, schema=shadow.SCHEMA)
+    beside = await Database.open(settings.database_url, size=3, schema=shadow.SCHEMA)
     consumer = Consumer(beside, settings.kafka_bootstrap_servers, shadow.SHADOW_GROUP, HANDLERS)
     replaying = asyncio.create_task(consumer.run())
     try:
