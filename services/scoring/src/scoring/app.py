@@ -20,6 +20,7 @@ from scoring.serving.router import router as scores_router
 from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
 from scoring.tables import metadata
+from scoring.trend.router import router as trend_router
 from scoring.value.handlers import compare_after_each_fit
 from scoring.value.router import methods_router as value_methods_router
 from scoring.value.router import router as value_router
@@ -36,6 +37,7 @@ SERVICE = Service(
         lists_router,
         models_router,
         rebuilds_router,
+        trend_router,
         value_router,
         value_methods_router,
         weights_router,

@@ -10,6 +10,7 @@ from scoring.models.loyalty import (
     Evidence,
     Standing,
     Weights,
+    contributions_to_change,
     loyalty,
     quantile_grid,
     repeat_rate,
@@ -59,6 +60,34 @@ def test_the_standing_is_the_index_and_the_coverage_to_the_last_digit(
 ) -> None:
     found = loyalty(rate, known, weighed)
     assert standing(rate, known, weighed) == Standing(found.index, found.coverage)
+
+
+@given(shares, evidence, shares, evidence, weights)
+def test_what_indicators_add_to_a_change_adds_up_and_is_nothing_for_those_that_did_not_change(
+    rate: float, known: Evidence, later_rate: float, later: Evidence, weighed: Weights
+) -> None:
+    before, now = loyalty(rate, known, weighed), loyalty(later_rate, later, weighed)
+    assert before.index is not None
+    assert now.index is not None
+    made = contributions_to_change(before, now)
+    assert sum(made.values()) == pytest.approx(now.index - before.index, abs=1e-9)
+    for name, points in made.items():
+        if before.indicators[name].value == now.indicators[name].value:
+            assert points == 0
+
+
+def test_new_evidence_moves_the_index_by_how_it_differs_from_it() -> None:
+    before, now = loyalty(0.5), loyalty(0.5, Evidence(faults=2, repurchases_after_fault=2))
+    made = contributions_to_change(before, now)
+    assert made["fault_tolerance"] == pytest.approx(0.1 * (75 - 50) / 0.3)
+    assert sum(map(abs, made.values())) == pytest.approx(made["fault_tolerance"])
+
+
+def test_indices_by_different_weights_are_not_comparable() -> None:
+    with pytest.raises(ValueError, match="weights 1 and 2"):
+        contributions_to_change(loyalty(0.5), loyalty(0.5, weights=Weights(2)))
+    with pytest.raises(ValueError, match="index"):
+        contributions_to_change(loyalty(0.5), loyalty(None))
 
 
 def test_the_index_is_the_weighted_mean_of_what_is_observed() -> None:

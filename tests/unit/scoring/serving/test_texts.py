@@ -15,7 +15,7 @@ from scoring.serving import texts
 from scoring.serving.texts import LANGUAGES, Money, Said, say
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
-PARTS = ("churn", "loyalty", "missing", "value", "more")
+PARTS = ("churn", "loyalty", "missing", "trend", "value", "more")
 
 
 def read(language: str) -> dict[str, Any]:

@@ -187,6 +187,26 @@ def _known(repeat_rate: float | None, evidence: Evidence) -> dict[str, float]:
     return known
 
 
+def contributions_to_change(before: Loyalty, now: Loyalty) -> dict[str, float]:
+    """What each indicator adds to the difference of two indices of one customer, in points that add up to it.
+
+    With W the weights observed now: 100·w·(s − s₀)/W of an indicator that was and is observed; what is newly
+    observed moves the index by w·(100·s − L₀)/W, and what is no longer by −w·(100·s₀ − L₀)/W. So an indicator
+    that has not changed adds nothing. ValueError where the weights differ, or there is no index.
+    """
+    if before.weights_version != now.weights_version:
+        raise ValueError(f"weights {before.weights_version} and {now.weights_version} are not comparable")
+    if before.index is None or now.index is None:
+        raise ValueError("without an index there is no difference")
+    seen = sum(indicator.weight for indicator in now.indicators.values() if indicator.observed)
+    made = {}
+    for name, new in now.indicators.items():
+        old = before.indicators[name].value
+        from_, to = ((before.index if s is None else 100 * s) for s in (old, new.value))
+        made[name] = new.weight * (to - from_) / seen
+    return made
+
+
 def _price_insensitivity(evidence: Evidence) -> float | None:
     """1 − (d+1)/(n+2), d of n purchases at a discount."""
     if evidence.discounted_purchases is None or evidence.purchases == 0:

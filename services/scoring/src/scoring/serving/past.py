@@ -80,7 +80,7 @@ async def read_past_score(
     question: Asked,
 ) -> ScoreView:
     """A customer's score of a past instant, computed from the facts that were or are now known of it."""
-    found, served = await _read(db, settings, customer_id, question)
+    found, served = await read_facts(db, settings, customer_id, question)
     known = known_of(customer_id, found, question.reached)
     return score_view(known, served, settings, horizon_days, language, with_intervals, question.as_of)
 
@@ -94,14 +94,15 @@ async def read_past_receipt(
     question: Asked,
 ) -> ReceiptView:
     """What that score is made of."""
-    found, served = await _read(db, settings, customer_id, question)
+    found, served = await read_facts(db, settings, customer_id, question)
     known, citations = known_of(customer_id, found, question.reached), citations_of(found)
     return receipt_view(known, citations, served, settings, horizon_days, language, question.as_of)
 
 
-async def _read(
+async def read_facts(
     db: Database, settings: ScoringSettings, customer_id: UUID, question: Asked
 ) -> tuple[list[Fact], Served]:
+    """The facts that the question is about, and the model to score them with."""
     async with db.read() as tx:
         versions = await facts.list_versions(tx, customer_id)
         if question.known == "now":

@@ -93,10 +93,10 @@ async def get_score(
         raise store.unknown(customer_id)
     if past is not None:
         view = await read_past_score(db, settings, customer_id, horizon_days, language, intervals, past)
-        return answer(view, headers=_spoken(language))
+        return answer(view, headers=spoken(language))
     headers = await arrivals.wait_for(sync)
     view = await read_score(db, settings, customer_id, horizon_days, language, intervals, clock.now())
-    return answer(view, headers=headers | _spoken(language))
+    return answer(view, headers=headers | spoken(language))
 
 
 @router.get("/{customer_id}/receipt", response_model=ReceiptView)
@@ -121,11 +121,12 @@ async def get_receipt(
         raise store.unknown(customer_id)
     if past is not None:
         view = await read_past_receipt(db, settings, customer_id, horizon_days, language, past)
-        return answer(view, headers=_spoken(language))
+        return answer(view, headers=spoken(language))
     headers = await arrivals.wait_for(sync)
     view = await read_receipt(db, settings, customer_id, horizon_days, language, clock.now())
-    return answer(view, headers=headers | _spoken(language))
+    return answer(view, headers=headers | spoken(language))
 
 
-def _spoken(language: str) -> dict[str, str]:
+def spoken(language: str) -> dict[str, str]:
+    """Headers that say in which language an answer is."""
     return {"Content-Language": language, "Vary": "Accept-Language"}
