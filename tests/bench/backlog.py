@@ -52,7 +52,8 @@ async def _publish(bootstrap: str) -> None:
     for n in range(EVENTS):
         customer, seq = customers[n % CUSTOMERS], n // CUSTOMERS + 1
         placed = _placed(customer, n)
-        found = headers(new_id(), placed.wire_name, placed.key, seq, START, None, None, None)
+        at = placed.order.ordered_at
+        found = headers(new_id(), placed.wire_name, placed.key, seq, at, None, None, None)
         encoded = [(name, value.encode()) for name, value in found.items()]
         partition = partition_of(placed.key, partitions)
         record = {

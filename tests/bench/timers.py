@@ -18,7 +18,7 @@ from scoring.bands.handlers import keep_bands
 from scoring.bands.looks import next_looks
 from scoring.care.domain import PUBLISHED
 from scoring.facts.domain import decode
-from scoring.facts.handlers import HANDLERS
+from scoring.facts.handlers import handlers_in
 from scoring.facts.reading import micros
 from scoring.serving.figures import customers_of, figures
 from scoring.settings import ScoringSettings
@@ -49,7 +49,7 @@ async def run(world: World, ids: list[UUID]) -> Table:
     table.add_row("all ahead: PostgreSQL, of one core", f"{100 * theirs:.1f} %")
     table.add_row("looks a second at figures that time changes", f"{await _looks(connection):.0f}")
     relay = asyncio.create_task(Relay(db, bootstrap).run())
-    consumer = asyncio.create_task(Consumer(db, bootstrap, "scoring", HANDLERS).run())
+    consumer = asyncio.create_task(Consumer(db, bootstrap, "scoring", handlers_in("USD")).run())
     async with _producing(bootstrap) as producer:
         before = await _follow(producer, connection, seconds=10)
         began = time.perf_counter()

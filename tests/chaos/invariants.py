@@ -154,7 +154,8 @@ async def lag(connection: Tx, group: str, topics: Sequence[str], bootstrap: str)
 
 def topics_of(package: str) -> list[str]:
     """What a service listens to."""
-    return Inbox(importlib.import_module(f"{package}.app").SERVICE.handlers).topics
+    service = importlib.import_module(f"{package}.app").SERVICE
+    return Inbox(service.handlers(service.settings.model_construct())).topics
 
 
 async def orders_as_acknowledged(orders: Tx, record: Record) -> list[str]:

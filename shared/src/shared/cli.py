@@ -1,4 +1,4 @@
-"""The commands of every service: `python -m <package> api|worker|migrate|check-migrations|parked|offsets`."""
+"""The commands of every service: `python -m <package> COMMAND`; `--help` lists them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from shared import telemetry
-from shared.bus import parking
+from shared.bus import gaps, parking
 from shared.bus.inbox import Inbox
 from shared.db import Database, Tx
 from shared.errors import Refused
@@ -79,6 +79,11 @@ def _parser(name: str) -> argparse.ArgumentParser:
     offsets.add_argument("topic")
     offsets.add_argument("partition", type=int)
     offsets.add_argument("next_offset", type=int)
+    held = add("held", "events that wait for one before them, which even its publisher may not have", _held)
+    held.add_argument("action", choices=["list", "skip"])
+    held.add_argument("topic", nargs="?")
+    held.add_argument("key", nargs="?")
+    held.add_argument("--reason", default="")
     parked = add("parked", "events that could not be applied", _parked)
     parked.add_argument("action", choices=["list", "show", "retry", "edit", "discard"])
     parked.add_argument("id", type=_parked_id, nargs="?")
@@ -216,6 +221,22 @@ def _offsets(service: Service[S], settings: S, arguments: argparse.Namespace) ->
     return _in_transaction(service, settings, accept)
 
 
+def _held(service: Service[S], settings: S, arguments: argparse.Namespace) -> int:
+    async def act(tx: Tx, inbox: Inbox) -> None:
+        if arguments.action == "list":
+            for gap in await gaps.list_gaps(tx):
+                missing = f"{gap.last_seq + 1}-{gap.next_held - 1} missing"
+                print(f"{gap.topic}\t{gap.key}\t{missing}\t{gap.held} held since {gap.since:%Y-%m-%dT%H:%MZ}")
+            return
+        why = {"actor": f"{getpass.getuser()} (command line)", "reason": arguments.reason}
+        print(await gaps.skip_gap(tx, inbox, arguments.topic, arguments.key, **why))
+
+    if arguments.action == "skip" and not (arguments.key and arguments.reason):
+        print("held skip needs the topic and the key that `held list` shows, and --reason", file=sys.stderr)
+        return 2
+    return _in_transaction(service, settings, act)
+
+
 def _parked(service: Service[S], settings: S, arguments: argparse.Namespace) -> int:
     actor = f"{getpass.getuser()} (command line)"
 
@@ -268,7 +289,7 @@ def _in_transaction(service: Service[S], settings: S, act: Callable[[Tx, Inbox],
             return 1
         try:
             async with db.tx() as tx:
-                await act(tx, Inbox(service.handlers))
+                await act(tx, Inbox(service.handlers(settings)))
         except Refused as refused:
             print(str(refused), file=sys.stderr)
             return 1

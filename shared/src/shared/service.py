@@ -39,7 +39,8 @@ class Service(Generic[S]):
     settings: Callable[[], S]
     tables: MetaData
     routers: Sequence[APIRouter]
-    handlers: Handlers
+    handlers: Callable[[S], Handlers]
+    """What it consumes, and by which function."""
     jobs: Sequence[Callable[[Database, Clock, S], Awaitable[None]]] = ()
     """What else the worker does, each until cancelled."""
     resources: Callable[[S, Database], Mapping[str, object]] = field(default=lambda _settings, _db: {})
@@ -61,7 +62,7 @@ def api(service: Service[S], settings: S | None = None, clock: Clock | None = No
                 "db": db,
                 "clock": clock or Clock(),
                 "settings": chosen,
-                "inbox": Inbox(service.handlers),
+                "inbox": Inbox(service.handlers(chosen)),
                 "http": http,
                 **service.resources(chosen, db),
             }
@@ -77,8 +78,8 @@ async def run_worker(service: Service[S], settings: S, clock: Clock | None = Non
         async with peers.client(settings.service_token_file) as http, asyncio.TaskGroup() as tasks:
             tasks.create_task(Relay(db, settings.kafka_bootstrap_servers).run())
             tasks.create_task(_forget_keys(db, clock))
-            if service.handlers:
-                consumer = Consumer(db, settings.kafka_bootstrap_servers, service.name, service.handlers)
+            if handlers := service.handlers(settings):
+                consumer = Consumer(db, settings.kafka_bootstrap_servers, service.name, handlers)
                 tasks.create_task(consumer.run())
                 tasks.create_task(GapFiller(db, consumer.inbox, http, settings.publishers).run())
             for job in service.jobs:

@@ -49,25 +49,30 @@ class Scoring:
     open_clients: AsyncExitStack
     _seqs: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
+    @property
+    def inbox(self) -> Inbox:
+        """What the consumer hands its records to."""
+        return Inbox(SERVICE.handlers(self.settings))
+
     async def caller(self, role: str | None, **more: Any) -> httpx.AsyncClient:
         """Somebody of this role."""
         return await self.open_clients.enter_async_context(client(self.app, role, **more))
 
     def incoming(self, *events: Event) -> list[Incoming]:
         """Events as they come from Kafka, next in their streams."""
-        inbox, found = Inbox(SERVICE.handlers), []
+        found = []
         for event in events:
             self._seqs[event.topic, event.key] += 1
             seq = self._seqs[event.topic, event.key]
             at = self.clock.now()
             headers = outbox.headers(new_id(), event.wire_name, event.key, seq, at, None, None, None)
-            found.append(inbox.read(Incoming(event.topic, headers, encode(event))))
+            found.append(self.inbox.read(Incoming(event.topic, headers, encode(event))))
         return found
 
     async def take_in(self, incomings: Sequence[Incoming]) -> None:
         """One batch of the consumer."""
         async with self.db.tx() as tx:
-            await Inbox(SERVICE.handlers).take_in(tx, incomings)
+            await self.inbox.take_in(tx, incomings)
 
     async def tell(self, *events: Event) -> list[Incoming]:
         """Have these events counted, in one batch."""

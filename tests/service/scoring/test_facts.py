@@ -36,7 +36,7 @@ def life(who: UUID, dice: Random) -> list[list[Event]]:
         desk.append(ticket)
         if dice.random() < 0.7:
             outcome: Outcome = dice.choice(["recovered", "mishandled"])
-            desk.append(resolved(ticket, at + timedelta(days=dice.uniform(0, 90)), outcome))
+            desk.append(resolved(ticket, min(at + timedelta(days=dice.uniform(0, 90)), NOW), outcome))
     return [[created(who)], orders, desk]
 
 

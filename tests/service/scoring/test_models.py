@@ -82,12 +82,6 @@ async def test_a_fit_to_customers_who_bought_once_works(scoring: Scoring, analys
     assert (await analyst.get(f"/v1/scores/{who}")).json()["value_minor"] > 0
 
 
-async def test_without_customers_there_is_nothing_to_fit(analyst: httpx.AsyncClient) -> None:
-    answer = await analyst.post("/v1/models/fit")
-    assert answer.status_code == 409
-    assert "nothing to fit" in answer.json()["detail"]
-
-
 async def test_only_one_model_is_fitted_at_a_time(
     scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID]
 ) -> None:

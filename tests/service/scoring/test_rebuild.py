@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from scoring.facts.domain import DAY as _DAY
-from scoring.facts.handlers import HANDLERS
+from scoring.facts.handlers import handlers_in
 from scoring.rebuilding import shadow
 from scoring.rebuilding.handlers import rebuild
 from scoring.rebuilding.store import ask, get
@@ -71,7 +71,8 @@ def lives(scoring: Scoring, customers: Sequence[UUID]) -> list[Incoming]:
 @asynccontextmanager
 async def consuming(scoring: Scoring) -> AsyncIterator[None]:
     """The live consumer runs."""
-    consumer = Consumer(scoring.db, scoring.settings.kafka_bootstrap_servers, shadow.LIVE_GROUP, HANDLERS)
+    handlers = handlers_in("USD")
+    consumer = Consumer(scoring.db, scoring.settings.kafka_bootstrap_servers, shadow.LIVE_GROUP, handlers)
     task = asyncio.create_task(consumer.run())
     try:
         yield

@@ -13,6 +13,7 @@ from shared.bus.outbox import headers
 from shared.db import new_id
 from shared.events.customer import CustomerChanged, CustomerCreated, CustomerState, CustomerStatus
 from shared.events.event import encode
+from shared.settings import ServiceSettings
 from tests.service.service_desk.conftest import NOW, Desk, opened
 
 ANN = UUID(int=1)
@@ -31,7 +32,7 @@ def told(
 
 async def test_events_of_customers_arrive_through_the_inbox(desk: Desk, agent: httpx.AsyncClient) -> None:
     incomings = []
-    inbox = Inbox(SERVICE.handlers)
+    inbox = Inbox(SERVICE.handlers(ServiceSettings.model_construct()))
     for seq, event in enumerate([told(1), told(2, level="gold"), told(3, "inactive", "gold")], 1):
         envelope = headers(new_id(), event.wire_name, event.key, seq, NOW, None, None, None)
         incomings.append(inbox.read(Incoming(event.topic, envelope, encode(event))))

@@ -14,6 +14,6 @@ SERVICE = Service(
     settings=CustomerSettings,
     tables=metadata,
     routers=[archive_router, import_router],
-    handlers={},
+    handlers=lambda _settings: {},
     migrations=Path(__file__).parents[2] / "migrations",
 )

@@ -11,7 +11,7 @@ from scoring.bands.handlers import keep_bands
 from scoring.bands.restating import tell_restatements
 from scoring.care.handlers import refit_on_schedule
 from scoring.care.router import router as models_router
-from scoring.facts.handlers import HANDLERS
+from scoring.facts.handlers import handlers_in
 from scoring.lists.handlers import Everybody
 from scoring.lists.router import router as lists_router
 from scoring.rebuilding.handlers import rebuild_on_request
@@ -42,7 +42,7 @@ SERVICE = Service(
         value_methods_router,
         weights_router,
     ],
-    handlers=HANDLERS,
+    handlers=lambda settings: handlers_in(settings.currency),
     jobs=[keep_bands, tell_restatements, rebuild_on_request, refit_on_schedule, compare_after_each_fit],
     resources=lambda _settings, db: {"arrivals": Arrivals(db), "everybody": Everybody(db)},
     migrations=Path(__file__).parents[2] / "migrations",

@@ -18,7 +18,7 @@ SERVICE = Service(
     settings=ServiceSettings,
     tables=metadata,
     routers=[tickets_router, comments_router],
-    handlers={CustomerCreated: copy_customers, CustomerChanged: copy_customers},
+    handlers=lambda _settings: {CustomerCreated: copy_customers, CustomerChanged: copy_customers},
     resources=lambda settings, _db: {"customer_directory": CustomerDirectory(settings.customer_url)},
     migrations=Path(__file__).parents[2] / "migrations",
 )

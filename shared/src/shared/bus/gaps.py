@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
 
 import httpx
 import msgspec
@@ -10,7 +12,8 @@ from prometheus_client import Gauge
 
 from shared.bus.inbox import Inbox, Incoming
 from shared.bus.retry import is_transient
-from shared.db import Database
+from shared.db import Database, Tx
+from shared.errors import NotFound
 
 log = structlog.get_logger()
 
@@ -20,6 +23,20 @@ LOOK_EVERY_SECONDS = 10
 _held = Gauge("patron_events_held", "Events that wait for a predecessor")
 _parked = Gauge("patron_events_parked", "Events that wait for a person, with those queued behind them")
 
+_LIST = """
+SELECT h.topic, h.key, coalesce(p.last_seq, 0) AS last_seq, min(h.seq) AS next_held, count(*) AS held,
+       min(h.held_at) AS since
+FROM held_event h LEFT JOIN stream_progress p USING (topic, key)
+GROUP BY h.topic, h.key, p.last_seq ORDER BY since LIMIT $1
+"""
+_LOCK = "SELECT last_seq FROM stream_progress WHERE topic = $1 AND key = $2 FOR UPDATE"
+_FIRST_HELD = """
+SELECT seq, headers, value FROM held_event WHERE topic = $1 AND key = $2 ORDER BY seq LIMIT 1
+"""
+_RECORD = """
+INSERT INTO parked_event (topic, key, seq, headers, state, error, closed_at, actor, reason)
+VALUES ($1, $2, $3, '{}', 'discarded', $4, now(), $5, $6)
+"""
 _OPEN_GAPS = """
 SELECT h.topic, h.key, coalesce(p.last_seq, 0) AS last_seq
 FROM held_event h LEFT JOIN stream_progress p USING (topic, key)
@@ -28,6 +45,41 @@ GROUP BY h.topic, h.key, p.last_seq
 HAVING min(h.held_at) < now() - make_interval(secs => $1)
 ORDER BY random() LIMIT 100  -- those that cannot be filled must not keep the others waiting
 """
+
+
+class Gap(NamedTuple):
+    """What a key waits for: the events after `last_seq` and before `next_held`."""
+
+    topic: str
+    key: str
+    last_seq: int
+    next_held: int
+    held: int
+    since: datetime
+
+
+async def list_gaps(tx: Tx, limit: int = 200) -> list[Gap]:
+    """Keys whose events wait for a predecessor, those that have waited longest first."""
+    return [Gap(*r) for r in await tx.fetch(_LIST, limit)]
+
+
+async def skip_gap(tx: Tx, inbox: Inbox, topic: str, key: str, *, actor: str, reason: str) -> str:
+    """Give up what never came: the key goes on with what is held. Answers what was given up.
+
+    For what even its publisher no longer has. Raises `NotFound` where nothing is held.
+    """
+    last_seq = await tx.fetchval(_LOCK, topic, key) or 0
+    held = await tx.fetchrow(_FIRST_HELD, topic, key)
+    if held is None:
+        raise NotFound(f"nothing is held for {key} on {topic}; `held list` shows what is")
+    given_up = f"sequence {last_seq + 1} to {held['seq'] - 1} never came"
+    await tx.execute(_RECORD, topic, key, last_seq + 1, given_up, actor, reason)
+    await tx.execute(
+        "UPDATE stream_progress SET last_seq = $3 WHERE topic = $1 AND key = $2", topic, key, held["seq"] - 1
+    )
+    headers = dict(msgspec.json.decode(held["headers"]))
+    await inbox.take_in(tx, [inbox.read(Incoming(topic, headers, held["value"]))])
+    return given_up
 
 
 class GapFiller:

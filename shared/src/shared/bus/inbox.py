@@ -1,5 +1,6 @@
 """In: the sequence gate. Each key's events are applied once and in order, whatever comes, or wait."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -20,8 +21,13 @@ from shared.telemetry import record_messages
 log = structlog.get_logger()
 
 HANDLER_TRIES = 3
+MOST_NAMES = 100
+"""Of so many kinds of events that are not known it is told that they are passed over."""
 LONGEST_KEY = 200
 """Whatever is longer is no key of ours, and too long for an index."""
+
+NEXT = "correct it with `parked edit`, or discard it; what follows about its key waits until then"
+NEXT_WITHOUT_KEY = "it stops nothing else: make an event of it with `parked edit`, or discard it"
 
 _taken = Counter("patron_events_consumed", "Events taken in by this process", ["outcome"])
 
@@ -70,7 +76,7 @@ class Incoming(msgspec.Struct):
 class Envelope(msgspec.Struct):
     """The headers that every event has."""
 
-    ce_partitionkey: Annotated[str, msgspec.Meta(max_length=LONGEST_KEY)]
+    ce_partitionkey: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)]
     ce_sequence: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     ce_type: str
     ce_id: UUID
@@ -120,7 +126,7 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
                 f" its envelope says {incoming.key} on {incoming.topic}"
             )
     except (msgspec.DecodeError, UnknownEventError, ValueError, RecursionError) as problem:
-        incoming.problem = f"{name}: {problem}"
+        incoming.problem = f"{name}: {_in_words(problem, incoming.value)}"
         return incoming
     incoming.delivery = Delivery(
         event, incoming.topic, found.ce_partitionkey, found.ce_sequence, found.ce_id, found.ce_time,
@@ -134,11 +140,34 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
+_BROKEN_RULE = re.compile(r"(?P<rule>.*) - at `\$\.(?P<path>[^`]+)`")
+
+
+def _in_words(problem: Exception, value: bytes | None) -> str:
+    """Which field breaks which rule, and what it says, as far as that is to be found."""
+    found = _BROKEN_RULE.fullmatch(str(problem))
+    if found is None:
+        return str(problem)
+    said: Any = msgspec.json.decode(value or b"")
+    for name in found["path"].split("."):
+        said = said.get(name) if isinstance(said, dict) else None
+    if said is None or isinstance(said, dict | list):
+        return f"{found['path']}: {found['rule']}"
+    return f"{found['path']} {said!r:.60}: {found['rule']}"
+
+
+_passed_over: set[str] = set()
+
+
 def _unknown(name: str) -> str | None:
     """A new kind of event is passed over; an unknown version of one that is known must not be."""
     stem = name.rpartition(".v")[0]
     if any(known.rpartition(".v")[0] == stem for known in EVENTS):
         return f"{name}: this version of the event is not known here; deploy the newer consumer, then retry"
+    _taken.labels("unknown").inc()
+    if name not in _passed_over and len(_passed_over) < MOST_NAMES:
+        _passed_over.add(name)
+        log.warning("events of this kind are passed over: nothing here knows them", type=name)
     return None
 
 
@@ -285,10 +314,15 @@ class Inbox:
             problem = await _try(tx, handler, incoming)
             if problem is not None:
                 assert incoming.seq is not None
-                await _park(tx, incoming, "parked", repr(problem))
+                await _park(tx, incoming, "parked", _reason(problem))
                 stream = progress[incoming.stream]
                 stream.parked, stream.last_seq = True, incoming.seq - 1
                 failed[incoming.stream] = incoming.seq
+
+
+def _reason(problem: Exception) -> str:
+    """A handler's refusal in its own words; what nobody foresaw, as Python has it."""
+    return str(problem) if isinstance(problem, ValueError) else repr(problem)
 
 
 def _waits(incoming: Incoming, failed: Mapping[_Stream, int]) -> bool:
@@ -370,6 +404,8 @@ async def _hold(tx: Tx, early: Sequence[Incoming]) -> None:
 
 async def _park(tx: Tx, incoming: Incoming, state: str, error: str | None) -> None:
     _taken.labels(state).inc()
+    if error:
+        error = f"{error}; {NEXT_WITHOUT_KEY if incoming.key is None else NEXT}"
     await tx.execute(
         _PARK, incoming.topic, incoming.partition, incoming.offset, incoming.key, incoming.seq,
         msgspec.json.encode(incoming.headers).decode(), incoming.raw_key, incoming.value, state,

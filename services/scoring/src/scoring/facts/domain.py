@@ -8,6 +8,7 @@ not grow with the customer's history; where it cannot (a late purchase, a cancel
 All instants are integer microseconds since 1970, all amounts minor units: sums of them are exact.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias, cast
@@ -219,15 +220,15 @@ def _apply_complaint(state: State, before: Complaint | None, fact: Complaint) ->
         if _clipped(old, state.first_at, state.last_at) != _clipped(new, state.first_at, state.last_at):
             return None
         forgiven += _is_forgiven(new, state.last_at) - _is_forgiven(old, state.last_at)
-    kept = [felt for felt in state.recent if old is None or felt.ticket != old.ticket]
-    if new is not None and (state.last_at is None or _reaches_past(new, state.last_at)):
-        kept.append(new)
-        kept.sort(key=lambda felt: felt.ticket)
+    place = bisect_left(state.recent, fact.id.bytes, key=lambda felt: felt.ticket)
+    after = place + (place < len(state.recent) and state.recent[place].ticket == fact.id.bytes)
+    still_felt = new is not None and (state.last_at is None or _reaches_past(new, state.last_at))
+    kept = (new,) if new is not None and still_felt else ()
     return msgspec.structs.replace(
         state,
         complaints=state.complaints + (new is not None) - (old is not None),
         forgiven=forgiven,
-        recent=tuple(kept),
+        recent=(*state.recent[:place], *kept, *state.recent[after:]),
     )
 
 

@@ -1,4 +1,8 @@
-"""Events become facts: what scoring needs of each, in integers."""
+"""Events become facts: what scoring needs of each, in integers.
+
+What cannot be true is refused, so that the event waits for a person with the reason: never guessed at, never
+left out. Only what the event itself says decides, so that it is decided alike whenever it is read.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +16,11 @@ from shared.events.orders import OrderState
 from shared.events.service_desk import TicketState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+"""What is dated before is no date but one that was never set."""
+HIGHEST_VERSION = 2**31 - 1
+AHEAD = timedelta(days=1)
+"""So much later than itself an event may say that something happened; two clocks are never further apart."""
 
 
 def micros(instant: datetime) -> int:
@@ -25,14 +34,16 @@ def instant(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def fact_of(delivery: Delivery[Any]) -> Fact:
-    """The fact that an event tells; `ValueError` where the event contradicts itself."""
+def fact_of(delivery: Delivery[Any], currency: str) -> Fact:
+    """The fact that an event tells; `ValueError` where it cannot be true, or is in another `currency`."""
     event = delivery.event
+    if delivery.at < EARLIEST:
+        raise ValueError(f"ce_time {delivery.at.isoformat()} is before 1900: a date that was never set")
     if isinstance(event, CustomerCreated):
         return Registration(
             event.customer_id,
             event.customer_id,
-            event.customer.version,
+            _version("customer.version", event.customer.version),
             delivery.event_id,
             micros(delivery.at),
             delivery.seq,
@@ -40,12 +51,17 @@ def fact_of(delivery: Delivery[Any]) -> Fact:
         )
     order: OrderState | None = getattr(event, "order", None)
     if order is not None:
+        if order.currency != currency:
+            raise ValueError(
+                f"order.currency {order.currency!r} is not {currency}, the one currency of this deployment;"
+                " amounts of several cannot be added up"
+            )
         return Purchase(
             order.id,
             event.customer_id,
-            order.version,
+            _version("order.version", order.version),
             delivery.event_id,
-            micros(order.ordered_at),
+            _credible("order.ordered_at", order.ordered_at, delivery),
             order.total_minor,
             order.list_total_minor,
             order.status != "cancelled",
@@ -58,10 +74,17 @@ def fact_of(delivery: Delivery[Any]) -> Fact:
 def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any]) -> Complaint:
     if not ticket.spells:
         raise ValueError(f"ticket {ticket.number} was never open: it has no spells")
+    if any(spell.resolved_at is None for spell in ticket.spells[:-1]):
+        raise ValueError(
+            f"ticket {ticket.number} was opened again while it was open: only the last of ticket.spells may"
+            " have no resolved_at"
+        )
     spells = tuple(
         Spell(
-            micros(spell.opened_at),
-            None if spell.resolved_at is None else micros(spell.resolved_at),
+            _credible("ticket.spells.opened_at", spell.opened_at, delivery),
+            None
+            if spell.resolved_at is None
+            else _credible("ticket.spells.resolved_at", spell.resolved_at, delivery),
             OPEN if spell.outcome is None or spell.resolved_at is None else PHASES.index(spell.outcome),
         )
         for spell in ticket.spells
@@ -69,7 +92,7 @@ def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any]) 
     return Complaint(
         ticket.id,
         customer_id,
-        ticket.version,
+        _version("ticket.version", ticket.version),
         delivery.event_id,
         SEVERITIES.index(ticket.severity),
         ticket.kind == "complaint",
@@ -77,3 +100,23 @@ def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any]) 
         delivery.seq,
         micros(delivery.at),
     )
+
+
+def _version(field: str, said: int) -> int:
+    if not 1 <= said <= HIGHEST_VERSION:
+        raise ValueError(f"{field} {said} is not from 1 to {HIGHEST_VERSION}")
+    return said
+
+
+def _credible(field: str, said: datetime, delivery: Delivery[Any]) -> int:
+    """When something happened, in microseconds; refused where it cannot have happened then."""
+    if said.tzinfo is None:
+        raise ValueError(f"{field} {said.isoformat()} has no offset from UTC, such as Z")
+    if said < EARLIEST:
+        raise ValueError(f"{field} {said.isoformat()} is before 1900: a date that was never set")
+    if said > delivery.at and said - delivery.at > AHEAD:
+        raise ValueError(
+            f"{field} {said.isoformat()} is more than a day after the event that tells it,"
+            f" ce_time {delivery.at.isoformat()}"
+        )
+    return micros(said)

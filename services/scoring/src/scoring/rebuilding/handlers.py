@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from scoring.facts.handlers import HANDLERS
+from scoring.facts.handlers import COUNTED, handlers_in
 from scoring.rebuilding import shadow, store
 from scoring.rebuilding.shadow import Found
 from scoring.settings import ScoringSettings
@@ -48,7 +48,8 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
     async with db.tx() as tx:
         await shadow.create(tx)
     beside = await Database.open(settings.database_url, size=3, schema=shadow.SCHEMA)
-    consumer = Consumer(beside, settings.kafka_bootstrap_servers, shadow.SHADOW_GROUP, HANDLERS)
+    handlers = handlers_in(settings.currency)
+    consumer = Consumer(beside, settings.kafka_bootstrap_servers, shadow.SHADOW_GROUP, handlers)
     replaying = asyncio.create_task(consumer.run())
     try:
         found = None
@@ -100,7 +101,7 @@ async def _caught_up(tx: Tx) -> int | None:
 
 
 async def _require_whole_log(bootstrap: str) -> None:
-    topics = sorted({event.topic for event in HANDLERS})
+    topics = sorted({event.topic for event in COUNTED})
     kafka = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap)
     await kafka.start()
     try:
