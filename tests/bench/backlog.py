@@ -15,7 +15,7 @@ from scoring.facts import store
 from scoring.facts.domain import EMPTY, Purchase, encode
 from shared.bus.outbox import headers
 from shared.bus.relay import partition_of
-from shared.db import new_id
+from shared.db import array, new_id
 from shared.events import event as events
 from shared.events.orders import OrderLine, OrderPlaced, OrderState
 from tests.bench.world import World
@@ -126,8 +126,8 @@ async def _bare(url: str) -> float:
     started = time.perf_counter()
     for customers, ids in batches:
         async with connection.transaction():
-            await connection.execute(store._ADD, customers, state)
-            await connection.fetch(store._LOCK, customers)
+            await connection.execute(store._ADD, array(customers), state)
+            await connection.fetch(store._LOCK, array(customers))
             await connection.copy_records_to_table(
                 "purchase_fact",
                 records=[
@@ -136,7 +136,9 @@ async def _bare(url: str) -> float:
                 ],
                 columns=store._COLUMNS[Purchase],
             )
-            await connection.execute(store._SAVE_STATES, customers, [state] * BATCH, [START] * BATCH)
+            await connection.execute(
+                store._SAVE_STATES, array(customers), array([state] * BATCH), array([START] * BATCH)
+            )
     took = time.perf_counter() - started
     await connection.close()
     return len(batches) * BATCH / took

@@ -1,12 +1,14 @@
 """PostgreSQL through asyncpg: transactions that their caller opens and closes, rows typed."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import uuid_utils
 from sqlalchemy.orm import configure_mappers
 from sqlalchemy.orm.instrumentation import manager_of_class
@@ -100,6 +102,21 @@ class Database:
     def _acquire(self) -> Any:
         # A limit costs a task of its own, so there is one only where there may be a wait.
         return self._pool.acquire(timeout=None if self._pool.get_idle_size() else PATIENCE_SECONDS)
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def array(values: Sequence[UUID | int | str | datetime | bytes]) -> str:
+    """The values as PostgreSQL writes an array, for a parameter such as `$1::text::uuid[]`; bytes as base64.
+
+    For long ones: of asyncpg's own, each element costs as much as ten of these.
+    """
+    written = _encoder.encode(values).decode()
+    if "\\" in written:  # JSON escapes line ends, say, otherwise
+        escaped = [str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values]
+        return '{"' + '","'.join(escaped) + '"}'
+    return "{" + written[1:-1] + "}"
 
 
 def row(table: type[Row], record: Mapping[str, Any] | asyncpg.Record) -> Row:

@@ -268,6 +268,8 @@ class Consumer:
         """One transaction: the offsets move if they are still ours, and what they stand for is applied."""
         # Not waiting for the disk: what a crash of PostgreSQL takes back, it takes back with its offsets.
         async with self._db.tx(wait_for_disk=False) as tx:
+            # Plans are kept: one made while a table was small must do when it has grown.
+            await tx.execute("SET LOCAL enable_seqscan = off")
             await self.compare_and_set(tx, batch.last, batch.claims)
             await self.inbox.take_in(tx, [i for p in sorted(batch.incomings) for i in batch.incomings[p]])
         for partition, last in batch.last.items():

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from shared.bus.retry import is_transient
-from shared.db import Tx
+from shared.db import Tx, array
 from shared.events.event import EVENTS, Event, UnknownEventError, decode
 from shared.telemetry import record_messages
 
@@ -177,13 +177,14 @@ def is_next(seq: int, last_seq: int) -> bool:
 
 
 _LOCK_PROGRESS = """
-SELECT key, last_seq, parked, held FROM stream_progress WHERE topic = $1 AND key = ANY($2) ORDER BY key
-FOR UPDATE
+SELECT p.key, p.last_seq, p.parked, p.held
+FROM unnest($2::text::text[]) AS n (key) JOIN stream_progress p ON p.topic = $1 AND p.key = n.key
+ORDER BY p.key FOR UPDATE OF p
 """
 _SAVE_PROGRESS = """
 INSERT INTO stream_progress (topic, key, last_seq, parked, held)
 SELECT $1, key, last_seq, key = ANY($4), key = ANY($5)
-FROM unnest($2::text[], $3::bigint[]) AS n (key, last_seq)
+FROM unnest($2::text::text[], $3::text::bigint[]) AS n (key, last_seq)
 ON CONFLICT (topic, key) DO UPDATE
 SET last_seq = excluded.last_seq, parked = excluded.parked, held = excluded.held
 """
@@ -371,7 +372,7 @@ async def _lock_progress(tx: Tx, incomings: Sequence[Incoming]) -> _Streams:
             keys.setdefault(incoming.topic, set()).add(incoming.key)
     progress = {(topic, key): _Progress() for topic, some in keys.items() for key in some}
     for topic in sorted(keys):
-        for key, last_seq, parked, held in await tx.fetch(_LOCK_PROGRESS, topic, list(keys[topic])):
+        for key, last_seq, parked, held in await tx.fetch(_LOCK_PROGRESS, topic, array(list(keys[topic]))):
             progress[topic, key] = _Progress(last_seq, parked, held, (last_seq, parked, held))
     return progress
 
@@ -382,7 +383,7 @@ async def _save_progress(tx: Tx, progress: _Streams) -> None:
         places = list(streams)
         keys = [key for _, key in places]
         await tx.execute(
-            _SAVE_PROGRESS, topic, keys, [progress[place].last_seq for place in places],
+            _SAVE_PROGRESS, topic, array(keys), array([progress[place].last_seq for place in places]),
             [key for key in keys if progress[topic, key].parked],
             [key for key in keys if progress[topic, key].held],
         )  # fmt: skip
