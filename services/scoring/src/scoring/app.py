@@ -17,6 +17,7 @@ from scoring.lists.router import router as lists_router
 from scoring.rebuilding.handlers import rebuild_on_request
 from scoring.rebuilding.router import router as rebuilds_router
 from scoring.serving.router import router as scores_router
+from scoring.serving.together import Together
 from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
 from scoring.tables import metadata
@@ -44,6 +45,10 @@ SERVICE = Service(
     ],
     handlers=lambda settings: handlers_in(settings.currency),
     jobs=[keep_bands, tell_restatements, rebuild_on_request, refit_on_schedule, compare_after_each_fit],
-    resources=lambda _settings, db: {"arrivals": Arrivals(db), "everybody": Everybody(db)},
+    resources=lambda settings, db: {
+        "arrivals": Arrivals(db),
+        "everybody": Everybody(db),
+        "together": Together(settings.churn_horizon_days),
+    },
     migrations=Path(__file__).parents[2] / "migrations",
 )

@@ -16,7 +16,7 @@ from scoring.models import complaints as model
 from scoring.models.complaints import PHASES, Schedules
 from scoring.models.score import Customers
 from scoring.models.score import score as score_of
-from scoring.serving.domain import CitedComplaint, Known, score
+from scoring.serving.domain import CitedComplaint, Known, Scored, scores
 from scoring.serving.figures import concatenated, customers_of, figures, schedules_of
 from shared.testing import FixedClock
 
@@ -108,6 +108,10 @@ def test_schedules_of_groups_are_those_of_all(
         assert np.array_equal(getattr(joined, column), getattr(expected, column))
 
 
+def one_score(one: Known, horizon_days: int = 90) -> Scored:
+    return scores([one], PUBLISHED, horizon_days, 90, NOW)[0]
+
+
 def known(state: State, **more: object) -> Known:
     return Known(WHO, state, None, 1, 1, more.get("purchases", []), more.get("complaints", []))  # type: ignore[arg-type]
 
@@ -117,7 +121,7 @@ def known(state: State, **more: object) -> Known:
 def test_reasons_add_up_to_the_log_odds_of_churn(
     life: tuple[list[Purchase], list[Complaint]], horizon_days: int
 ) -> None:
-    found, reasons = score(known(summarize([*life[0], *life[1]])), PUBLISHED, horizon_days, 90, NOW)
+    found, reasons, _ = one_score(known(summarize([*life[0], *life[1]])), horizon_days)
     assert found is not None
     assert sum(reason.contribution for reason in reasons) == pytest.approx(found.log_odds, abs=1e-9)
     assert found.churn == special.expit(found.log_odds)
@@ -134,7 +138,7 @@ def test_a_complaint_is_cited_for_the_phases_it_was_in() -> None:
         ]
     )
     cited = [CitedComplaint(good, frozenset({0, 2})), CitedComplaint(bad, frozenset({0, 1}))]
-    _, reasons = score(known(state, complaints=cited), PUBLISHED, 90, 90, NOW)
+    reasons = one_score(known(state, complaints=cited)).reasons
     evidence = {reason.code: reason.evidence for reason in reasons}
     assert evidence["complaint_open"] == (good, bad)
     assert evidence["complaint_mishandled"] == (bad,)
@@ -142,7 +146,7 @@ def test_a_complaint_is_cited_for_the_phases_it_was_in() -> None:
 
 
 def test_before_the_first_purchase_nothing_is_foretold() -> None:
-    found, reasons = score(known(State(registered_at=1)), PUBLISHED, 90, 90, NOW)
+    found, reasons, _ = one_score(known(State(registered_at=1)))
     assert found is None
     assert [reason.code for reason in reasons] == ["no_purchase_yet"]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from .arrays import Floats
+from .arrays import Floats, weighed
 from .forecast import plausible
 from .score import Customers, Model, expected_purchases, odds
 
@@ -64,6 +64,6 @@ def intervals(customers: Customers, model: Model, covariance: Floats, horizon: f
 def _interval(asked: Sequence[Floats]) -> Interval:
     as_fitted, others = asked[0], np.array(asked[1:])
     with np.errstate(invalid="ignore"):  # ∞ − ∞ where all are certain
-        half = _NINE_OF_TEN * np.sqrt(np.mean((others - as_fitted) ** 2, axis=0))
-    half = np.where(np.isfinite(as_fitted), half, 0.0)
+        variance = weighed(np.full(len(others), 1 / len(others)), (others - as_fitted) ** 2)
+    half = np.where(np.isfinite(as_fitted), _NINE_OF_TEN * np.sqrt(variance), 0.0)
     return Interval(as_fitted - half, as_fitted + half)

@@ -14,8 +14,9 @@ from scoring.care.domain import Served
 from scoring.facts.domain import State
 from scoring.facts.reading import micros
 from scoring.models import interval
-from scoring.models.loyalty import Loyalty
+from scoring.models.loyalty import Evidence, Loyalty
 from scoring.models.reasons import COMPLAINTS, Kind, contributions
+from scoring.models.reasons import Reason as Because
 from scoring.models.score import Customers, churn
 from scoring.serving import wording
 from scoring.serving.figures import customers_of, evidence_of, figures, loyalty_of
@@ -85,14 +86,33 @@ class Intervals(NamedTuple):
     expected_purchases: Interval
 
 
-def score(
-    known: Known, served: Served, horizon_days: int, band_days: int, now: datetime
-) -> tuple[Score | None, list[Reason]]:
-    """The score as of now, and its reasons; None before the first purchase."""
-    if not known.state.purchases:
-        return None, [no_purchase_yet()]
-    people = customers_of([known.state], micros(now))
-    return score_of(known, people, served, horizon_days, band_days, now)
+class Scored(NamedTuple):
+    """A score, why it is so, and how sure it is where that was asked; no score before the first purchase."""
+
+    score: Score | None
+    reasons: list[Reason]
+    intervals: Intervals | None = None
+
+
+def scores(
+    known: Sequence[Known],
+    served: Served,
+    horizon_days: int,
+    band_days: int,
+    now: datetime,
+    *,
+    with_intervals: bool = False,
+) -> list[Scored]:
+    """The scores of some customers as of now."""
+    bought = [one for one in known if one.state.purchases]
+    if not bought:
+        return [Scored(None, [no_purchase_yet()]) for _ in known]
+    people = customers_of([one.state for one in bought], micros(now))
+    found = iter(scores_of(bought, people, served, horizon_days, band_days, now))
+    if with_intervals:
+        sure = intervals(people, served, horizon_days)
+        found = iter([one._replace(intervals=some) for one, some in zip(found, sure, strict=True)])
+    return [next(found) if one.state.purchases else Scored(None, [no_purchase_yet()]) for one in known]
 
 
 def no_purchase_yet() -> Reason:
@@ -100,46 +120,60 @@ def no_purchase_yet() -> Reason:
     return Reason("no_purchase_yet", 0.0, None, (), Said("churn.no_purchase_yet"))
 
 
-def score_of(
-    known: Known, people: Customers, served: Served, horizon_days: int, band_days: int, now: datetime
-) -> tuple[Score, list[Reason]]:
-    """The same of somebody who has bought; `people` as `customers_of` makes them of the one state."""
-    state = known.state
+def scores_of(
+    known: Sequence[Known],
+    people: Customers,
+    served: Served,
+    horizon_days: int,
+    band_days: int,
+    now: datetime,
+) -> list[Scored]:
+    """The same of those who have bought; `people` as `customers_of` makes them of their states."""
     weeks = horizon_days / 7
     because = contributions(people, served.model, weeks)
-    found = figures([state], people, served, weeks, because.odds)
-    log_odds = float(because.log_odds[0])
-    in_band = float(
-        (found.churn if band_days == horizon_days else churn(people, served.model, band_days / 7))[0]
-    )
-    evidence = evidence_of(state, float((people.T - people.t_x)[0]))
-    reasons = [
+    states = [one.state for one in known]
+    found = figures(states, people, served, weeks, because.odds)
+    in_band = (
+        found.churn if band_days == horizon_days else churn(people, served.model, band_days / 7)
+    ).tolist()
+    silence, loyalty = (people.T - people.t_x).tolist(), loyalty_of(states, people, served)
+    return [
+        Scored(
+            Score(
+                p_alive=float(found.p_alive[row]),
+                churn=float(special.expit(because.log_odds[row])),
+                log_odds=float(because.log_odds[row]),
+                band=band_of(in_band[row], one.band),
+                expected_purchases=float(found.expected_purchases[row]),
+                value_minor=int(found.value_minor[row]),
+                loyalty=loyalty[row],
+            ),
+            _reasons(one, because.of(row), evidence_of(one.state, silence[row]), served, now),
+        )
+        for row, one in enumerate(known)
+    ]
+
+
+def _reasons(
+    known: Known, because: Sequence[Because], evidence: Evidence, served: Served, now: datetime
+) -> list[Reason]:
+    return [
         Reason(
             reason.code,
             reason.contribution,
             reason.kind,
             _evidence(reason.code, known),
-            wording.of_reason(reason.code, state, evidence, served, now),
+            wording.of_reason(reason.code, known.state, evidence, served, now),
         )
-        for reason in because.of(0)
+        for reason in because
     ]
-    scored = Score(
-        p_alive=float(found.p_alive[0]),
-        churn=float(special.expit(log_odds)),
-        log_odds=log_odds,
-        band=band_of(in_band, known.band),
-        expected_purchases=float(found.expected_purchases[0]),
-        value_minor=int(found.value_minor[0]),
-        loyalty=loyalty_of([state], people, served)[0],
-    )
-    return scored, reasons
 
 
-def intervals(known: Known, served: Served, horizon_days: int, now: datetime) -> Intervals:
-    """Of somebody who has bought."""
-    people = customers_of([known.state], micros(now))
+def intervals(people: Customers, served: Served, horizon_days: int) -> list[Intervals]:
+    """How sure the figures of those who have bought are."""
     found = interval.intervals(people, served.model, np.array(served.covariance), horizon_days / 7)
-    return Intervals(*(Interval(float(one.low[0]), float(one.high[0])) for one in found))
+    figures = [zip(one.low.tolist(), one.high.tolist(), strict=True) for one in found]
+    return [Intervals(*(Interval(*bounds) for bounds in of_one)) for of_one in zip(*figures, strict=True)]
 
 
 def _evidence(code: str, known: Known) -> tuple[UUID, ...]:

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from scoring.care import store as models
 from scoring.care.domain import Served, with_margin
-from scoring.serving import domain, receipts, store
-from scoring.serving.domain import Known
+from scoring.serving import receipts, store
+from scoring.serving.domain import Known, Scored
 from scoring.serving.receipts import Citations, Receipt
 from scoring.serving.schemas import (
     ChurnReceiptView,
@@ -21,12 +21,14 @@ from scoring.serving.schemas import (
     ServedModelView,
     ValueReceiptView,
 )
+from scoring.serving.together import Asked, Together
 from scoring.settings import ScoringSettings
 from shared.db import Database, Tx
 
 
 async def read_score(
     db: Database,
+    together: Together,
     settings: ScoringSettings,
     customer_id: UUID,
     horizon_days: int | None,
@@ -37,7 +39,10 @@ async def read_score(
     """A customer's score within a horizon, by default the deployment's."""
     async with db.read() as tx:
         known, served = await _read(tx, settings, customer_id)
-    return score_view(known, served, settings, horizon_days, language, with_intervals, now)
+    days = horizon_days or settings.churn_horizon_days
+    asked = Asked(known, served, days, wants_intervals(served, with_intervals), now)
+    scored, as_of = await together.score(asked)
+    return score_view(known, scored, served, settings, days, language, as_of)
 
 
 async def read_receipt(
@@ -60,25 +65,26 @@ async def _read(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[K
     return known, with_margin(await models.served(tx), settings.margin)
 
 
+def wants_intervals(served: Served, asked: bool | None) -> bool:
+    """Where nobody says, those whom few data speak for are told how sure the figures are."""
+    return served.prior_driven if asked is None else asked
+
+
 def score_view(
     known: Known,
+    scored: Scored,
     served: Served,
     settings: ScoringSettings,
-    horizon_days: int | None,
+    horizon_days: int,
     language: str,
-    with_intervals: bool | None,
     as_of: datetime,
 ) -> ScoreView:
-    """The score of what is known, as it is answered; with intervals if asked for, or where data are few."""
-    band_days = settings.churn_horizon_days
-    days = horizon_days or band_days
-    score, reasons = domain.score(known, served, days, band_days, as_of)
-    wanted = served.prior_driven if with_intervals is None else with_intervals
-    intervals = domain.intervals(known, served, days, as_of) if score and wanted else None
+    """The score of what is known, as it is answered."""
+    score, reasons, intervals = scored
     return ScoreView(
         customer_id=known.customer_id,
         p_alive=score.p_alive if score else None,
-        churn=ChurnView.of(score, days) if score else None,
+        churn=ChurnView.of(score, horizon_days) if score else None,
         expected_purchases=score.expected_purchases if score else None,
         intervals=intervals and IntervalsView.model_validate(intervals),
         loyalty=LoyaltyView.of(score.loyalty) if score else None,

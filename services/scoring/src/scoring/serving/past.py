@@ -12,8 +12,8 @@ from scoring.facts import store as facts
 from scoring.facts.domain import Complaint, Fact, Purchase, summarize
 from scoring.facts.past import Reached, Version, counted_at, known_at, true_at
 from scoring.facts.reading import micros
-from scoring.serving.domain import CitedComplaint, Known
-from scoring.serving.handlers import receipt_view, score_view
+from scoring.serving.domain import CitedComplaint, Known, scores
+from scoring.serving.handlers import receipt_view, score_view, wants_intervals
 from scoring.serving.receipts import RESOLVED, Citations, Cited
 from scoring.serving.schemas import ReceiptView, ScoreView
 from scoring.serving.store import MOST_CITED, phases
@@ -82,7 +82,10 @@ async def read_past_score(
     """A customer's score of a past instant, computed from the facts that were or are now known of it."""
     found, served = await read_facts(db, settings, customer_id, question)
     known = known_of(customer_id, found, question.reached)
-    return score_view(known, served, settings, horizon_days, language, with_intervals, question.as_of)
+    band_days = settings.churn_horizon_days
+    days, sure = horizon_days or band_days, wants_intervals(served, with_intervals)
+    (scored,) = scores([known], served, days, band_days, question.as_of, with_intervals=sure)
+    return score_view(known, scored, served, settings, days, language, question.as_of)
 
 
 async def read_past_receipt(

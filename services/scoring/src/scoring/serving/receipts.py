@@ -15,7 +15,7 @@ from scoring.models.loyalty import Indicator
 from scoring.models.reasons import COMPLAINTS
 from scoring.models.value_parts import Parts, value_parts
 from scoring.serving import wording
-from scoring.serving.domain import Known, Reason, Score, no_purchase_yet, score_of
+from scoring.serving.domain import Known, Reason, Score, no_purchase_yet, scores_of
 from scoring.serving.figures import customers_of, evidence_of
 from scoring.serving.texts import Said
 
@@ -98,7 +98,9 @@ def receipt(
     if not known.state.purchases:
         return no_purchase_yet()
     people = customers_of([known.state], micros(now))
-    scored, reasons = score_of(known, people, served, horizon_days, band_days, now)
+    (found,) = scores_of([known], people, served, horizon_days, band_days, now)
+    scored, reasons = found.score, found.reasons
+    assert scored is not None
     parts = value_parts(people, served.model, np.array([scored.p_alive]))
     evidence = evidence_of(known.state, float((people.T - people.t_x)[0]))
     return Receipt(

@@ -11,6 +11,7 @@ from scoring.serving.handlers import read_receipt, read_score
 from scoring.serving.past import Asked, asked, read_past_receipt, read_past_score
 from scoring.serving.schemas import ReceiptView, ScoreView
 from scoring.serving.texts import LANGUAGES
+from scoring.serving.together import Together
 from scoring.serving.waiting import Arrivals
 from scoring.settings import ScoringSettings
 from shared.web.answers import answer
@@ -38,8 +39,13 @@ async def _arrivals(request: Request) -> Arrivals:
     return cast(Arrivals, request.app.state.arrivals)
 
 
+async def _together(request: Request) -> Together:
+    return cast(Together, request.app.state.together)
+
+
 Settings = Annotated[ScoringSettings, Depends(_settings)]
 Arrived = Annotated[Arrivals, Depends(_arrivals)]
+ScoredTogether = Annotated[Together, Depends(_together)]
 
 
 async def _past(
@@ -77,6 +83,7 @@ async def get_score(
     db: Db,
     clock: Time,
     settings: Settings,
+    together: ScoredTogether,
     arrivals: Arrived,
     sync: SyncWanted,
     past: Past,
@@ -95,7 +102,9 @@ async def get_score(
         view = await read_past_score(db, settings, customer_id, horizon_days, language, intervals, past)
         return answer(view, headers=spoken(language))
     headers = await arrivals.wait_for(sync)
-    view = await read_score(db, settings, customer_id, horizon_days, language, intervals, clock.now())
+    view = await read_score(
+        db, together, settings, customer_id, horizon_days, language, intervals, clock.now()
+    )
     return answer(view, headers=headers | spoken(language))
 
 
