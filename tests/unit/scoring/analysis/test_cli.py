@@ -292,11 +292,49 @@ def test_nothing_half_written_remains(work: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rfm.csv", "scores.csv"]
 
 
-def test_a_file_may_be_replaced_by_what_is_made_of_it(tmp_path: Path) -> None:
+def test_no_file_that_is_read_is_replaced_by_what_is_made_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     transactions = few(tmp_path, "customer,date,amount\na,2024-01-01,5\n", "tx.csv")
-    given = ["--transactions", str(transactions), "--output", str(transactions), "--until", "2024-01-08"]
-    assert main(["summarize", *given]) == 0
-    assert rows(transactions)[0]["T"] == "1.0"
+    (tmp_path / "link.csv").symlink_to(transactions)
+    for output in (transactions, tmp_path / "link.csv"):
+        given = ["--transactions", str(transactions), "--output", str(output), "--until", "2024-01-08"]
+        assert main(["summarize", *given]) == 2
+        assert "is the file of --transactions too, which would be lost" in capsys.readouterr().err
+    assert transactions.read_text() == "customer,date,amount\na,2024-01-01,5\n"
+
+
+def test_where_a_result_cannot_go_is_said_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = ["--model", "pareto-nbd", "--input", str(tmp_path / "missing.csv"), "--output"]
+    assert main(["fit", *missing, str(tmp_path / "nowhere" / "model.json")]) == 2
+    assert "nowhere/model.json: No such file or directory" in capsys.readouterr().err
+    assert main(["fit", *missing, str(tmp_path)]) == 2
+    assert f"{tmp_path}: Is a directory" in capsys.readouterr().err
+
+
+def test_a_model_names_everything_that_is_wrong_with_it(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = '{"model": "pareto-nbd", "parameters": {"r": -1, "alpha": "x", "s": 0.6, "beta": null}}'
+    few(tmp_path, bad, "pareto-nbd.json")
+    few(tmp_path, '{"model": "gamma-gamma", "parameters": {"p": 6, "q": 1, "gamma": 15}}', "spend.json")
+    given = ["--input", str(work / "rfm.csv"), "--output", str(tmp_path / "never.csv"), "--horizon", "4"]
+    assert main(["predict", "--model", str(tmp_path / "pareto-nbd.json"), *given]) == 1
+    told = capsys.readouterr().err
+    for field in ('"parameters.r": -1 is', "\"parameters.alpha\": 'x' is", '"parameters.beta": None is'):
+        assert f"{field} not a positive number" in told
+    given += ["--spend", str(tmp_path / "spend.json")]
+    assert main(["predict", "--model", str(work / "pareto-nbd.json"), *given]) == 1
+    assert '"parameters.q": 1 is not a number above 1' in capsys.readouterr().err
+    assert not (tmp_path / "never.csv").exists()
+
+
+def test_what_the_data_hardly_tell_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few(tmp_path, "customer,x,t_x,T\na,3,5,10\n")
+    assert fit(tmp_path, "bg-nbd", "none") == 0
+    assert "the data hardly determine r, alpha, a, b" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def test_the_origin_asked_for_gives_way_to_one_that_looks_as_far_ahead(folder: P
         ({"holdout_end": "2024-09-30"}, "--holdout-end 2024-09-30: is not after"),
         ({"calibrate_origin": "2024-09-30"}, "--calibrate-origin 2024-09-30: is not before"),
         ({"calibration_end": "2020-01-02", "calibrate_origin": "2020-01-01"}, "no purchase up to that day"),
+        ({"calibrate_origin": "2019-12-31"}, "--calibrate-origin 2019-12-31: "),
     ],
 )
 def test_dates_that_make_no_sense_are_named(
@@ -115,6 +116,15 @@ def test_dates_that_make_no_sense_are_named(
     assert evaluate(folder, **dates) == 2
     assert said in capsys.readouterr().err
     assert not (folder / "metrics.json").exists()
+
+
+def test_a_period_that_the_file_may_not_cover_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(folder) == 0
+    assert "taken for lost" not in capsys.readouterr().err
+    assert evaluate(folder, holdout_end="2026-09-30") == 0
+    assert "--holdout-end 2026-09-30, was not written down" in capsys.readouterr().err
 
 
 def test_what_is_no_date_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

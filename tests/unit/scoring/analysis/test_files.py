@@ -30,6 +30,7 @@ def written(folder: Path, text: str | bytes, name: str = "file.csv") -> Path:
         ("a,x,1,3,4", 'column x: "x": is not a whole number from 0 to 1,000,000,000'),
         ("a,1,4,3,4", 'column t_x: "4": is after T'),
         ("a,0,1,3,", 'column t_x: "1": is not 0, though x = 0: who bought once bought last at 0'),
+        ("a,1,0,3,4", 'column t_x: "0": is 0, though x > 0: who bought again did so later'),
         ("a,1,1,nan,4", 'column T: "nan": is not a number from 0 to 1,000,000'),
         ("a,1,1,inf,4", 'column T: "inf": is not a number from 0 to 1,000,000'),
         ("a,1,,3,4", 'column t_x: "": is not a number from 0 to 1,000,000'),
@@ -101,6 +102,17 @@ def test_what_is_no_date_is_named(tmp_path: Path, day: str) -> None:
     path = written(tmp_path, f"customer,date,amount\na,{day},1\n")
     with pytest.raises(BadFile, match=r"line 2, column date: .* is not a date like 1997-09-30"):
         files.read_transactions(path)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
+def test_a_date_that_nobody_meant_is_named(tmp_path: Path, day: str) -> None:
+    transactions = written(tmp_path, f"customer,date,amount\na,{day},1\n")
+    with pytest.raises(BadFile, match=rf'line 2, column date: "{day}": is not in the years 1900 to 2199'):
+        files.read_transactions(transactions)
+    rfm = files.read_rfm(written(tmp_path, "customer,x,t_x,T,first\na,0,0,9,2024-01-01\n", "rfm.csv"))
+    complaints = written(tmp_path, f"{HEAD}a,{day},,,major\n", "complaints.csv")
+    with pytest.raises(BadFile, match=r"line 2, column opened: .* is not in the years 1900 to 2199"):
+        since_first.read(complaints, rfm)
 
 
 HEAD = "customer,opened,resolved,outcome,severity\n"

@@ -1,9 +1,9 @@
 """Every answer to nine digits, however extreme, against values computed elsewhere.
 
-precise.csv and precise_amounts.csv were computed with mpmath at 90 digits from the closed forms of the
-papers: Pareto/NBD as a difference of two ₂F₁ (Fader and Hardie 2005, "A Note on Deriving the Pareto/NBD
-Model"), BG/NBD with one (Fader, Hardie and Lee 2005), MBG/NBD likewise with one more chance to stop,
-Gamma-Gamma by its gamma functions (Fader and Hardie 2013).
+precise.csv, precise_amounts.csv and precise_values.csv were computed with mpmath at 60 to 90 digits from the
+closed forms of the papers: Pareto/NBD as a difference of two ₂F₁ (Fader and Hardie 2005, "A Note on Deriving
+the Pareto/NBD Model"), BG/NBD with one (Fader, Hardie and Lee 2005), MBG/NBD likewise with one more chance to
+stop, Gamma-Gamma by its gamma functions (Fader and Hardie 2013), values as the discounted sum of both.
 """
 
 import csv
@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from scoring.models import bg_nbd, dropout, gamma_gamma, mbg_nbd, pareto_nbd
+from scoring.models import bg_nbd, clv, dropout, gamma_gamma, mbg_nbd, pareto_nbd
+from scoring.models.complaint_clock import NO_EFFECT, Clock
+from scoring.models.complaints import Schedules
 from scoring.models.rising import log_rising
 
 
@@ -31,6 +33,7 @@ def label(case: dict[str, float]) -> str:
 
 
 CASES, AMOUNTS = table("precise.csv"), table("precise_amounts.csv")
+VALUES = table("precise_values.csv")
 
 
 def check(name: str, module: ModuleType, params: object, case: dict[str, float]) -> None:
@@ -66,6 +69,17 @@ def test_gamma_gamma_is_precise(case: dict[str, float]) -> None:
     x, m = case["x"], case["mean_amount"]
     assert gamma_gamma.log_likelihood(params, x, m)[0] == pytest.approx(case["log_likelihood"], rel=1e-9)
     assert gamma_gamma.expected_amount(params, x, m)[0] == pytest.approx(case["expected_amount"], rel=1e-12)
+
+
+@pytest.mark.parametrize("case", VALUES, ids=label)
+def test_lifetime_value_is_precise(case: dict[str, float]) -> None:
+    purchase = pareto_nbd.Params(case["r"], case["alpha"], case["s"], case["beta"])
+    spend = gamma_gamma.Params(case["p"], case["q"], case["gamma"])
+    terms = clv.Terms(case["margin"], case["yearly_discount"])
+    nobody = Clock.of(Schedules.none(), NO_EFFECT)
+    row = (case["x"], case["t_x"], case["T"])
+    found = clv.clv(purchase, nobody, spend, terms, *row, case["mean_amount"])
+    assert found[0] == pytest.approx(case["clv"], rel=1e-9)
 
 
 def test_a_span_ten_million_times_alpha_costs_no_digits() -> None:

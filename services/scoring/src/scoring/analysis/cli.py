@@ -4,9 +4,12 @@ Exit codes: 0 done, 1 a file is bad (every problem named), 2 wrong use, or a fil
 """
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from scoring.analysis.problems import BadFile
@@ -27,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has told why
         return int(stop.code or 0)
     try:
+        wrong = _misplaced(arguments)
+        if wrong:
+            print(wrong, file=sys.stderr)
+            return 2
         code: int = _module(arguments.command).run(arguments)
         return code
     except BadFile as problems:
@@ -37,6 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _misplaced(arguments: argparse.Namespace) -> str | None:
+    """Why a result cannot go where it shall, before minutes are spent on it; OSError where nothing can."""
+    paths = {name: path for name, path in vars(arguments).items() if isinstance(path, Path)}
+    for result in ("output", "report"):
+        path = paths.pop(result, None)
+        if path is None or path.is_relative_to("/dev"):
+            continue
+        for name, other in paths.items():
+            if path.resolve() == other.resolve():
+                return f"--{result} {path}: is the file of --{name} too, which would be lost; name another"
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not path.resolve().parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return None
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

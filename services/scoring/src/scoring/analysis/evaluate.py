@@ -30,6 +30,9 @@ purchases against those up to and with --holdout-end. The calibrator learns from
 --calibrate-origin; where that looks less far ahead against its past than the holdout does, at the earlier day
 that looks as far. Nothing after --calibration-end is learnt from."""
 
+UNSEEN_SHARE = 0.1
+"""A longer part of the period without a purchase at its end is taken for one that the file does not cover."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
@@ -60,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     if problem:
         print(problem, file=sys.stderr)
         return 2
+    for note in _notes(arguments, last):
+        print(note, file=sys.stderr)
     now = cut(purchases, complaints, arguments.calibration_end, arguments.holdout_end)
     past = _earlier(arguments, purchases, complaints)
     kinds = [k for k in forecast.KINDS if k != forecast.WITH_COMPLAINTS or complaints is not None]
@@ -97,9 +102,21 @@ def _misplaced(arguments: argparse.Namespace, purchases: Purchases) -> str | Non
         return f"--holdout-end {until}: is not after --calibration-end {end}"
     if origin >= end:
         return f"--calibrate-origin {origin}: is not before --calibration-end {end}"
-    if not purchases.day.size or purchases.day.min() > np.datetime64(end):
-        return f"--calibration-end {end}: {arguments.transactions} has no purchase up to that day"
+    for name, day in (("calibration-end", end), ("calibrate-origin", origin)):
+        if not purchases.day.size or purchases.day.min() > np.datetime64(day):
+            return f"--{name} {day}: {arguments.transactions} has no purchase up to that day"
     return None
+
+
+def _notes(arguments: argparse.Namespace, last: np.datetime64 | None) -> list[str]:
+    """What the analyst should know of the period."""
+    end, until = np.datetime64(arguments.calibration_end), np.datetime64(arguments.holdout_end)
+    if last is None or until - last <= (until - end) * UNSEEN_SHARE:
+        return []
+    return [
+        f"the last purchase in {arguments.transactions} is of {last}: if what came after it, up to"
+        f" --holdout-end {until}, was not written down, everybody is taken for lost then"
+    ]
 
 
 def _earlier(arguments: argparse.Namespace, purchases: Purchases, complaints: Complaints | None) -> Cut:

@@ -128,6 +128,7 @@ def _numbers_of(chunk: Chunk) -> dict[str, Floats]:
     t_x, T = chunk.numbers("t_x", 0, MOST_WEEKS), chunk.numbers("T", 0, MOST_WEEKS)
     chunk.check("t_x", t_x > T, "is after T")
     chunk.check("t_x", (x == 0) & (t_x > 0), "is not 0, though x = 0: who bought once bought last at 0")
+    chunk.check("t_x", (x > 0) & (t_x == 0), "is 0, though x > 0: who bought again did so later")
     found = {"x": x, "t_x": t_x, "T": T}
     if "mean_amount" in chunk:
         amount = chunk.numbers("mean_amount", 0, MOST_MONEY, empty=True)

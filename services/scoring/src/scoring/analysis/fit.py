@@ -25,6 +25,9 @@ from scoring.models.complaint_fit import fit_clock
 from scoring.models.fit import ENOUGH_REPEAT_BUYERS
 from scoring.models.rfm import MANY_ROWS, Rows
 
+HARDLY_KNOWN = 2.0
+"""A standard error of so many times the parameter says that the data do not tell it."""
+
 DESCRIPTION = """\
 Maximum likelihood (--prior none), or maximum a posteriori with the published values as the prior (--prior
 published), in units of these customers' own pace: the better choice where they are few."""
@@ -123,6 +126,13 @@ def _doubts(told: dict[str, Any]) -> list[str]:
         found.append(f"prior-driven: fewer than {ENOUGH_REPEAT_BUYERS} customers bought again")
     if not told["converged"]:
         found.append("not converged: the likelihood has no peak, the data do not determine the parameters")
+    loose = [
+        name
+        for name, error in told["standard_errors"].items()
+        if error is not None and error > HARDLY_KNOWN * abs(told["parameters"][name])
+    ]
+    if loose and told["converged"] and told["prior"] == "none":
+        found.append(f"the data hardly determine {', '.join(loose)}: see standard_errors")
     if "evidence" in told and not told["evidence"]["used"]:
         effect = "the prior effect" if told["prior"] == "published" else "no effect"
         found.append(f"the evidence for an effect of complaints is too weak: forecasts use {effect}")

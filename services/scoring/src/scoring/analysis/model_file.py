@@ -71,22 +71,33 @@ def read(path: Path) -> Read:
     values = told.get(where)
     if not isinstance(values, dict):
         raise BadFile(f'{path}: field "{where}" is missing; it names the parameters of {name}')
-    params = kind(*(_value(path, where, values, field.name, positive=True) for field in fields(kind)))
-    if name != WITH_COMPLAINTS:
-        return Read(name, params)
-    gamma = {phase: _value(path, where, values, f"gamma_{phase}", positive=False) for phase in PHASES}
-    along = [field.name for field in fields(Gamma) if field.name not in PHASES and field.name in values]
-    gamma |= {name: _value(path, where, values, name, positive=False) for name in along}
-    return Read(name, params, Gamma(**gamma))
+    wrong: list[str] = []
+
+    def value(field: str, rule: str = "a positive number", least: float = 0.0) -> float:
+        found = _number(values.get(field))
+        if not (math.isfinite(found) and found > least):
+            wrong.append(f'{path}: field "{where}.{field}": {repr(values.get(field))[:60]} is not {rule}')
+        return found
+
+    numbers = [
+        value("q", "a number above 1: the mean amount would be infinite", 1.0)
+        if name == SPENDING and field.name == "q"
+        else value(field.name)
+        for field in fields(kind)
+    ]
+    gamma = {}
+    if name == WITH_COMPLAINTS:
+        gamma = {phase: value(f"gamma_{phase}", "a number", -math.inf) for phase in PHASES}
+        along = [field.name for field in fields(Gamma) if field.name not in PHASES and field.name in values]
+        gamma |= {one: value(one, "a number", -math.inf) for one in along}
+    if wrong:
+        raise BadFile("\n".join(wrong))
+    return Read(name, kind(*numbers), Gamma(**gamma) if gamma else NO_EFFECT)
 
 
-def _value(path: Path, where: str, values: Mapping[str, Any], name: str, *, positive: bool) -> float:
-    told = values.get(name)
+def _number(told: object) -> float:
+    """A number of the file; NaN where it is none."""
     try:
-        value = float(told) if isinstance(told, int | float) and not isinstance(told, bool) else math.nan
+        return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else math.nan
     except OverflowError:
-        value = math.inf
-    if not math.isfinite(value) or (positive and value <= 0):
-        rule = "a positive number" if positive else "a number"
-        raise BadFile(f'{path}: field "{where}.{name}": {repr(told)[:60]} is not {rule}')
-    return value
+        return math.inf

@@ -15,7 +15,7 @@ from scoring.analysis.files import (
     places,
 )
 from scoring.analysis.problems import Problems
-from scoring.analysis.table import Chunk, Instants, chunks, instant, number
+from scoring.analysis.table import NEVER_SET, Chunk, Instants, chunks, instant, number, out_of_range
 from scoring.models.arrays import Bools, Floats, Ints
 from scoring.models.complaints import Schedules
 from scoring.models.rfm import DAY
@@ -89,7 +89,9 @@ def _days(chunk: Chunk, column: str) -> Instants:
         ]
     )
     chunk.check(column, wrong, "is neither weeks since the first purchase nor a date like 1997-09-30")
-    return np.array([None if at is None else at.date() for at in dated], dtype="datetime64[D]")
+    days = np.array([None if at is None else at.date() for at in dated], dtype="datetime64[D]")
+    chunk.check(column, out_of_range(days), NEVER_SET)
+    return days
 
 
 def _weeks(chunk: Chunk, column: str, days: Instants, row: Ints, rfm: Rfm) -> Floats:

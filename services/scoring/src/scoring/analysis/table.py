@@ -16,6 +16,7 @@ from scoring.models.arrays import Bools, Floats
 
 Instants = NDArray[np.datetime64]
 
+NEVER_SET = "is not in the years 1900 to 2199: a date that was never set, or is not meant"
 _ROWS = 4_000  # few enough that the garbage collector leaves them alone
 _LINE_ENDS = re.compile("\r\n|\r|\n")
 _EPOCH = datetime(1970, 1, 1).toordinal() * 86400
@@ -79,12 +80,18 @@ class Chunk:
         if empty and wrong.any():
             wrong &= np.array([bool(value.strip()) for value in given])
         self.check(column, wrong, "is not a date like 1997-09-30 or 1997-09-30T12:00:00Z")
+        self.check(column, out_of_range(values), NEVER_SET)
         return values
 
     def check(self, column: str, wrong: Bools, rule: str) -> None:
         """Tell of the rows that are wrong by this rule, with their values in the column."""
         for row in np.flatnonzero(wrong).tolist():
             self.problems.add(self.lines[row], column, rule, self.columns[column][row])
+
+
+def out_of_range(values: Instants) -> Bools:
+    """Dates that a file may hold and nobody meant; no for what is no date."""
+    return (values < np.datetime64("1900-01-01")) | (values >= np.datetime64("2200-01-01"))
 
 
 def number(text: str) -> float:

@@ -52,14 +52,16 @@ def log_likelihood(params: Params, x: ArrayLike, mean_amount: ArrayLike) -> Floa
 
 
 def expected_amount(params: Params, x: ArrayLike, mean_amount: ArrayLike) -> Floats:
-    """E[M]: the mean amount of a customer's purchases to come; finite for q > 1, as `fit` makes it.
+    """E[M]: the mean amount of a customer's purchases to come, for q > 1, as `fit` makes it.
 
-    `mean_amount` is over the x repeat purchases, and not read where x = 0.
+    Where px + q ≤ 1 there is no mean; then the one that px + q = 1.01 would have. `mean_amount` is over the
+    x repeat purchases, and not read where x = 0.
     """
     x, m = floats(x, mean_amount)
     p, q, gamma = astuple(params)
     spent = np.where(x > 0, x * np.maximum(m, 0.0), 0.0)
-    return np.asarray(p * (gamma + spent) / np.maximum(p * x + q - 1, _SMALLEST_Q - 1))
+    below = p * x + (q - 1)
+    return np.asarray(p * (gamma + spent) / np.where(below > 0, below, _SMALLEST_Q - 1))
 
 
 def prior(mean_amount: ArrayLike) -> Params:
