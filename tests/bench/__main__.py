@@ -1,15 +1,16 @@
-"""`python -m tests.bench a b c d e f`, or some of them: measures, prints tables. Nothing passes or fails."""
+"""`python -m tests.bench a b c d e f g`, or some: measures, prints tables. Nothing passes or fails."""
 
 import asyncio
 import sys
 
 from rich.console import Console
 
-from tests.bench import backlog, freshness, lists, place_order, population, read_score
+from tests.bench import backlog, crossings, freshness, lists, place_order, population, read_score
 from tests.bench.world import world
 
 ON_SERVERS = {
     "a": place_order.run, "b": backlog.run, "c": freshness.run, "e": lists.run, "f": read_score.run,
+    "g": crossings.run,
 }  # fmt: skip
 
 

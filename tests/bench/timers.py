@@ -98,7 +98,7 @@ async def _looks(connection: asyncpg.Connection) -> float:
     people = customers_of(states, now)
     risk = figures(states, people, PUBLISHED, 90 / 7)
     goals = np.array([min((b for b in BEGINS if b > churn), default=np.inf) for churn in risk.churn.tolist()])
-    weeks = next_looks(people, risk, goals, PUBLISHED, 90 / 7)
+    weeks = next_looks(people, risk, goals, PUBLISHED, 90 / 7).weeks
     customers = await connection.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'customer_state'")
     return float((1 / (weeks * 7 * 86_400)).mean() * customers)
 

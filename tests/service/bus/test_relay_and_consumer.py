@@ -73,6 +73,19 @@ async def test_the_log_has_each_key_in_order(db: Database, lab: str) -> None:
     assert by_key == {key: list(range(1, 41)) for key in "abcde"}
 
 
+async def test_a_backlog_is_read_while_it_is_sent_and_stays_in_order(db: Database, lab: str) -> None:
+    for _ in range(5):
+        async with db.tx() as tx:
+            await emit(tx, *[Counted(thing=thing, amount=1) for thing in "abcde" * 130], at=NOW)
+    async with running(Relay(db, lab)):
+        await publish(db, "abcde")
+        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+    by_key = defaultdict(list)
+    for key, seq, _ in await read_log(lab, Counted.topic):
+        by_key[key].append(seq)
+    assert by_key == {key: list(range(1, 652)) for key in "abcde"}
+
+
 async def test_a_second_relay_stands_by_until_the_first_has_gone(db: Database, lab: str) -> None:
     first, second = Relay(db, lab), Relay(db, lab)
     assert await first.hold_lease()

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from scoring.app import SERVICE
+from scoring.bands import looks
 from scoring.bands.handlers import score_changed
 from scoring.settings import ScoringSettings
 from scoring.verify import verify
@@ -119,6 +120,13 @@ async def scoring(make_database: Callable[[str], Awaitable[str]]) -> AsyncIterat
 async def analyst(scoring: Scoring) -> httpx.AsyncClient:
     """May read scores and fit models."""
     return await scoring.caller("analyst")
+
+
+@pytest.fixture
+def only_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but a band is noticeable, so that nobody is looked at for anything else."""
+    for name in ("CHANCE", "SHARE", "LEAST_VALUE", "POINTS"):
+        monkeypatch.setattr(looks, name, 1e12)
 
 
 def created(customer_id: UUID) -> CustomerCreated:

@@ -9,20 +9,13 @@ import httpx
 import pytest
 
 from scoring.app import SERVICE
-from scoring.bands import handlers, looks
+from scoring.bands import handlers
 from scoring.bands.handlers import keep_bands, score_outdated
 from shared.events.scoring import ChurnBandChanged
 from shared.service import run_worker
 from tests.service.scoring.conftest import NOW, Scoring, cancelled, opened, placed
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def only_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but a band is noticeable, so that nobody is looked at for anything else."""
-    for name in ("CHANCE", "SHARE", "LEAST_VALUE", "POINTS"):
-        monkeypatch.setattr(looks, name, 1e12)
 
 
 async def regular(scoring: Scoring) -> UUID:

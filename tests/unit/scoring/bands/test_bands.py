@@ -17,6 +17,7 @@ from scoring.bands.domain import (
     SET_ASIDE,
     Due,
     Outcome,
+    Timer,
     band_of,
     next_beginning,
     score_all,
@@ -101,7 +102,7 @@ def due(last: int, band: Band | None = None, *, purchases: int = 10, complaint: 
 def scored(*people: Due, served: Served = PUBLISHED) -> tuple[list[str], list[Band], list[float | None]]:
     """Bands told, bands now, days until the timers ring."""
     outcome = score_due(people, served, 90, NOW)
-    timers = [outcome.timers[one.customer_id] for one in people]
+    timers = [outcome.timers[one.customer_id].at for one in people]
     return (
         [change.after for change in outcome.changes],
         [score.band for score in outcome.scores],
@@ -179,7 +180,7 @@ def test_who_has_no_purchase_left_has_no_score_and_no_timer() -> None:
     nobody = Due(uuid4(), State(registered_at=1, complaints=1), "high", 1, 1)
     outcome = score_due([nobody, due(1)], PUBLISHED, 90, NOW)
     assert outcome.gone == [nobody.customer_id]
-    assert outcome.timers[nobody.customer_id] is None
+    assert outcome.timers[nobody.customer_id].at is None
     assert len(outcome.scores) == 1
 
 
@@ -207,4 +208,4 @@ def test_a_customer_whose_score_cannot_be_computed_does_not_stop_the_others(
     outcome = score_all(due, PUBLISHED, 90, NOW)
     assert set(outcome.gone) == {one.customer_id for one in due} - {broken}
     assert set(outcome.failures) == {broken}
-    assert outcome.timers == {broken: NOW + SET_ASIDE}
+    assert outcome.timers == {broken: Timer(NOW + SET_ASIDE)}

@@ -54,7 +54,7 @@ def states(draw: st.DrawFn) -> State:
 def test_until_the_next_look_nothing_has_changed_noticeably(people: list[State]) -> None:
     now = figures(people, customers_of(people, micros(NOW)), PUBLISHED, HORIZON / 7)
     goals = np.full(len(people), np.inf)
-    weeks = next_looks(customers_of(people, micros(NOW)), now, goals, PUBLISHED, HORIZON / 7)
+    weeks = next_looks(customers_of(people, micros(NOW)), now, goals, PUBLISHED, HORIZON / 7).weeks
     assert (weeks >= 1 / (7 * 24 * 60) - 1e-12).all()
     for row in np.flatnonzero((weeks > 1e-4) & np.isfinite(weeks)):  # a minute is waited in any case
         at = micros(NOW) + int(weeks[row] * WEEK)
@@ -77,7 +77,7 @@ def told_over_time(person: State, since: datetime, until: datetime) -> list[tupl
         for change in outcome.changes:
             assert change.before == band
             told.append((at, change.after))
-        band, at = outcome.scores[0].band, outcome.timers[who]
+        band, at = outcome.scores[0].band, outcome.timers[who].at
     return told
 
 

@@ -1,10 +1,11 @@
 """Churn bands: where each begins, what it takes to leave one, and what becomes of customers who are due."""
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
-from typing import get_args
+from typing import NamedTuple, get_args
 from uuid import UUID
 
 import numpy as np
@@ -13,8 +14,9 @@ from scoring.bands.looks import next_looks
 from scoring.care.domain import Served
 from scoring.facts.domain import WEEK, State
 from scoring.facts.reading import instant, micros
+from scoring.models.arrays import Bools, Floats
 from scoring.models.crossing import crossing
-from scoring.models.score import Customers
+from scoring.models.score import Customers, churn
 from scoring.serving.figures import customers_of, figures
 from shared.events.scoring import Band, ChurnBandChanged
 
@@ -23,6 +25,7 @@ BEGINS = (0.0, 0.40, 0.65, 0.85)
 """The churn probability, within the default horizon, from which on each band is entered."""
 HYSTERESIS = 0.05
 """A band is left downwards only when churn has fallen this far below its beginning: so nobody flutters."""
+_LEFT_BELOW = tuple(begin - HYSTERESIS for begin in BEGINS)
 
 SET_ASIDE = timedelta(hours=1)
 """After that long, a customer whose score could not be computed is tried again."""
@@ -32,10 +35,10 @@ _SECOND = 1_000_000
 
 def band_of(churn: float, before: Band | None) -> Band:
     """The band of somebody who was in the band `before`; None: in none yet."""
-    reached = sum(churn >= begin for begin in BEGINS) - 1
+    reached = bisect(BEGINS, churn) - 1
     if before is None:
         return BANDS[reached]
-    held = sum(churn >= begin - HYSTERESIS for begin in BEGINS) - 1
+    held = bisect(_LEFT_BELOW, churn) - 1
     return BANDS[max(reached, min(held, BANDS.index(before)))]
 
 
@@ -54,6 +57,15 @@ class Due:
     band: Band | None
     orders_seq: int
     service_desk_seq: int
+    begins_at: datetime | None = None
+    """When their next band was to begin, unless something happened since."""
+
+
+class Timer(NamedTuple):
+    """When somebody is due again if nothing happens, None: when something does; and if a band begins then."""
+
+    at: datetime | None
+    begins_band: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,7 @@ class Outcome:
     scores: list[Score] = field(default_factory=list)
     gone: list[UUID] = field(default_factory=list)
     """Customers without a purchase (any more): they have no score."""
-    timers: dict[UUID, datetime | None] = field(default_factory=dict)
-    """When each is due again if nothing happens."""
+    timers: dict[UUID, Timer] = field(default_factory=dict)
     changes: list[ChurnBandChanged] = field(default_factory=list)
     failures: dict[UUID, str] = field(default_factory=dict)
     """Customers whose score could not be computed, and why."""
@@ -99,7 +110,7 @@ def score_all(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
         if len(due) == 1:
             (one,) = due
             return Outcome(
-                timers={one.customer_id: now + SET_ASIDE}, failures={one.customer_id: repr(problem)}
+                timers={one.customer_id: Timer(now + SET_ASIDE)}, failures={one.customer_id: repr(problem)}
             )
     outcome, middle = Outcome(), len(due) // 2
     for half in (due[:middle], due[middle:]):
@@ -112,7 +123,7 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
     outcome = Outcome()
     bought: list[Due] = []
     for one in due:
-        outcome.timers[one.customer_id] = None
+        outcome.timers[one.customer_id] = Timer(None)
         if one.state.purchases:
             bought.append(one)
         else:
@@ -125,12 +136,12 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
     if not np.isfinite(found.churn).all():
         raise ArithmeticError("a churn probability is not a number")
     for row, one in enumerate(bought):
-        churn = float(found.churn[row])
+        risk = float(found.churn[row])
         outcome.scores.append(
             Score(
                 one.customer_id,
-                churn,
-                band_of(churn, one.band),
+                risk,
+                band_of(risk, one.band),
                 float(found.p_alive[row]),
                 float(found.expected_purchases[row]),
                 found.loyalty[row].index or 0.0,
@@ -138,12 +149,27 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
             )
         )
     goals = np.array([next_beginning(score.band) or np.inf for score in outcome.scores])
-    weeks = next_looks(people, found, goals, served, horizon_days / 7)
-    for one, ahead in zip(bought, weeks.tolist(), strict=True):
-        if ahead < np.inf:
-            outcome.timers[one.customer_id] = instant(_known_at(one.state, micros(now)) + ceil(ahead * WEEK))
-    outcome.changes = _changes(bought, outcome.scores, people, served, horizon_days, now)
+    looks = next_looks(people, found, goals, served, horizon_days / 7)
+    for one, weeks, begins in zip(bought, looks.weeks.tolist(), looks.begins_band.tolist(), strict=True):
+        if weeks < np.inf:
+            at = instant(_known_at(one.state, micros(now)) + ceil(weeks * WEEK))
+            outcome.timers[one.customer_id] = Timer(at, begins)
+    outcome.changes = _changes(bought, people, found.churn, served, horizon_days, now)
     return outcome
+
+
+def changes_of(
+    due: Sequence[Due], served: Served, horizon_days: int, now: datetime
+) -> list[ChurnBandChanged]:
+    """Only whose band is another than the one last told, as of now: a small part of the work of a score."""
+    bought = [one for one in due if one.state.purchases]
+    if not bought:
+        return []
+    people = customers_of([one.state for one in bought], micros(now))
+    risk = np.clip(churn(people, served.model, horizon_days / 7), 0.0, 1.0)
+    if not np.isfinite(risk).all():
+        raise ArithmeticError("a churn probability is not a number")
+    return _changes(bought, people, risk, served, horizon_days, now)
 
 
 def _known_at(state: State, now: int) -> int:
@@ -152,19 +178,15 @@ def _known_at(state: State, now: int) -> int:
 
 
 def _changes(
-    due: Sequence[Due],
-    scores: Sequence[Score],
-    people: Customers,
-    served: Served,
-    horizon_days: int,
-    now: datetime,
+    due: Sequence[Due], people: Customers, risk: Floats, served: Served, horizon_days: int, now: datetime
 ) -> list[ChurnBandChanged]:
     """Of those whose band is another than the one last told."""
-    rows = [row for row, one in enumerate(due) if scores[row].band != one.band]
+    bands = [band_of(each, one.band) for each, one in zip(risk.tolist(), due, strict=True)]
+    rows = [row for row, one in enumerate(due) if bands[row] != one.band]
     crossed = _crossed_at(
-        [due[row].state for row in rows],
+        [due[row] for row in rows],
         people.take(np.array(rows, dtype=np.int64)),
-        [scores[row].band for row in rows],
+        [bands[row] for row in rows],
         served,
         horizon_days / 7,
         micros(now),
@@ -173,8 +195,8 @@ def _changes(
         ChurnBandChanged(
             customer_id=due[row].customer_id,
             before=due[row].band,
-            after=scores[row].band,
-            churn_probability=scores[row].churn,
+            after=bands[row],
+            churn_probability=float(risk[row]),
             horizon_days=horizon_days,
             model=served.name,
             scored_at=now,
@@ -187,26 +209,47 @@ def _changes(
 
 
 def _crossed_at(
-    states: Sequence[State],
-    people: Customers,
-    bands: Sequence[Band],
-    served: Served,
-    horizon: float,
-    now: int,
+    due: Sequence[Due], people: Customers, bands: Sequence[Band], served: Served, horizon: float, now: int
 ) -> list[datetime | None]:
     """When time alone took each over the beginning of their band; None where what happened did."""
-    found: list[datetime | None] = [None] * len(states)
+    found: list[datetime | None] = [None] * len(due)
     rows = [row for row, band in enumerate(bands) if band != BANDS[0]]
     if not rows:
         return found
-    since = np.array([_last_happened(states[row], now) for row in rows], dtype=np.float64)
-    firsts = np.array([states[row].first_at for row in rows], dtype=np.float64)
-    then = replace(people.take(np.array(rows, dtype=np.int64)), T=(since - firsts) / WEEK)
-    begins = [BEGINS[BANDS.index(bands[row])] for row in rows]
-    for row, at, weeks in zip(rows, since, crossing(then, served.model, horizon, begins), strict=True):
-        if 0 < weeks < np.inf and at + weeks * WEEK <= now + _SECOND:
-            found[row] = instant(min(int(at + weeks * WEEK), now))
+    since = np.array([_last_happened(due[row].state, now) for row in rows], dtype=np.float64)
+    firsts = np.array([due[row].state.first_at for row in rows], dtype=np.float64)
+    begins = np.array([BEGINS[BANDS.index(bands[row])] for row in rows])
+    some = people.take(np.array(rows, dtype=np.int64))
+    foreseen = _as_foreseen([due[row] for row in rows], some, since, firsts, begins, served, horizon)
+    for row, was in zip(rows, foreseen.tolist(), strict=True):
+        if was:
+            found[row] = due[row].begins_at
+    other = np.flatnonzero(~foreseen)
+    if other.size:
+        then = replace(some.take(other), T=(since[other] - firsts[other]) / WEEK)
+        after = crossing(then, served.model, horizon, begins[other])
+        for place, at, weeks in zip(other.tolist(), since[other], after, strict=True):
+            if 0 < weeks < np.inf and at + weeks * WEEK <= now + _SECOND:
+                found[rows[place]] = instant(min(int(at + weeks * WEEK), now))
     return found
+
+
+def _as_foreseen(
+    due: Sequence[Due], people: Customers, since: Floats, firsts: Floats, begins: Floats,
+    served: Served, horizon: float,
+) -> Bools:  # fmt: skip
+    """Whose band began at the instant that was foreseen: then, and not yet a second before."""
+    at = np.array([micros(one.begins_at) if one.begins_at else np.nan for one in due])
+    known = at - _SECOND > since
+    if known.any():
+        rows = np.flatnonzero(known)
+        some = people.take(rows)
+        before, then = (
+            churn(replace(some, T=(at[rows] - early - firsts[rows]) / WEEK), served.model, horizon)
+            for early in (_SECOND, 0)
+        )
+        known[rows] = (before < begins[rows]) & (then >= begins[rows])
+    return known
 
 
 def _last_happened(state: State, now: int) -> int:

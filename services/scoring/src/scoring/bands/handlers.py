@@ -9,6 +9,7 @@ from prometheus_client import Counter
 
 from scoring.bands import domain, store
 from scoring.bands.domain import SET_ASIDE, Due
+from scoring.bands.store import Place
 from scoring.care import store as models
 from scoring.care.domain import Served, with_margin
 from scoring.settings import ScoringSettings
@@ -19,6 +20,8 @@ from shared.db import Database, Tx
 log = structlog.get_logger()
 
 BATCH = 1000
+MANY = 4000
+"""So many bands that begin are told in one transaction."""
 EVERY_SECONDS = 0.5
 """Bands and lists follow an event or a timer within about this."""
 SHARE_OF_TIME = 0.25
@@ -29,14 +32,44 @@ _changed = Counter("patron_band_changes", "Changes of churn band told by this wo
 
 
 async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> None:
-    """Score whoever is due, then those whom another model than the served one scored."""
+    """Tell of bands that begin, score whoever is due, then whoever was scored with another model."""
+    told = store.FIRST
     while True:
+        told = await tell_beginnings(db, clock, settings, told)
         started = time.monotonic()
         room = BATCH - await score_changed(db, clock, settings)
         if room:
             await score_outdated(db, clock, settings, room)
         took = time.monotonic() - started
         await asyncio.sleep(max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1)))
+
+
+async def tell_beginnings(
+    db: Database, clock: Clock, settings: ScoringSettings, after: Place = store.FIRST
+) -> Place:
+    """Tell of all bands that time alone has begun by now, however many; their other figures follow.
+
+    Looks only at timers that come after a place, each once; answers up to where it has. Whoever is passed
+    over here, as somebody else holds them or their score cannot be computed, is met when all who are due are.
+    """
+    while True:
+        async with db.tx() as tx:
+            served = with_margin(await models.served(tx), settings.margin)
+            due, last = await store.take_beginning(tx, clock.now(), after, MANY)
+            now = clock.now()
+            try:
+                changes = await asyncio.to_thread(
+                    domain.changes_of, due, served, settings.churn_horizon_days, now
+                )
+            except Exception as problem:
+                log.warning("bands that begin are told with all figures", problem=repr(problem))
+                return last or after
+            await store.tell(tx, {change.customer_id: change.after for change in changes})
+            await emit(tx, *changes, at=now)
+        _changed.inc(len(changes))
+        if last is None:
+            return after
+        after = last
 
 
 async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -> int:

@@ -6,6 +6,7 @@ is found by halving, and whoever hardly changes any more is hardly ever looked a
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,15 @@ _RUNGS = _MINUTE * 2.0 ** np.arange(24)  # from a minute to sixteen years
 _DAY = 1 / 7
 
 
-def next_looks(people: Customers, found: Figures, goals: Floats, served: Served, horizon: float) -> Floats:
-    """Weeks until each is to be looked at again; inf: when something happens.
+class Looks(NamedTuple):
+    """Weeks until each is to be looked at again, inf: when something happens; whether a band begins then."""
+
+    weeks: Floats
+    begins_band: Bools
+
+
+def next_looks(people: Customers, found: Figures, goals: Floats, served: Served, horizon: float) -> Looks:
+    """When each is to be looked at again.
 
     `found` are their figures within `horizon` weeks, `goals` the churn at which the next band begins, inf in
     the last one. Where it begins before anything else is noticeable, that instant is exact: half a second at
@@ -43,7 +51,7 @@ def next_looks(people: Customers, found: Figures, goals: Floats, served: Served,
     rows = np.flatnonzero(reached)
     if rows.size:
         weeks[rows] = crossing(people.take(rows), served.model, horizon, goals[rows])
-    return weeks
+    return Looks(weeks, reached)
 
 
 def _quiet(people: Customers, found: Figures, served: Served, horizon: float) -> Floats:

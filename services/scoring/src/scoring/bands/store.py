@@ -1,26 +1,34 @@
 """SQL of due customers and of the figures that lists show."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from scoring.bands.domain import Due, Score
+from scoring.bands.domain import Due, Score, Timer
 from scoring.care.domain import Served
 from scoring.facts.domain import decode
 from shared.db import Tx
+from shared.events.scoring import Band
 
 # Whoever is locked is another worker's, or just changing and due again after that.
-_LOCK_DUE = """
-SELECT customer_id, state FROM customer_state WHERE due_at <= $1
+LOCK_DUE = """
+SELECT customer_id, state, due_at, begins_band FROM customer_state WHERE due_at <= $1
 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+LOCK_BEGINNING = """
+SELECT customer_id, state, due_at, begins_band FROM customer_state
+WHERE due_at <= $1 AND begins_band AND (due_at, customer_id) > ($3, $4)
+ORDER BY due_at, customer_id LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
 _LOCK_LATEST = """
-SELECT customer_id, state FROM customer_state WHERE due_at <= $1 AND customer_id <> ALL($3)
+SELECT customer_id, state, due_at, begins_band FROM customer_state
+WHERE due_at <= $1 AND customer_id <> ALL($3)
 ORDER BY due_at DESC LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _LOCK_OUTDATED = """
-SELECT s.customer_id, s.state FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
+SELECT s.customer_id, s.state, s.due_at, s.begins_band
+FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
 WHERE (c.model_version, c.weights_version) {} ($1, $2)
 ORDER BY c.model_version, c.weights_version LIMIT $3 FOR UPDATE OF s SKIP LOCKED
 """
@@ -51,10 +59,26 @@ UPDATE customer_score
 SET band = NULL, model_version = $2, weights_version = $3, changed = pg_current_xact_id()::text::bigint
 WHERE customer_id = ANY($1) AND (band IS NOT NULL OR (model_version, weights_version) <> ($2, $3))
 """
-_SET_TIMERS = """
-UPDATE customer_state s SET due_at = n.due_at
-FROM unnest($1::uuid[], $2::timestamptz[]) AS n (customer_id, due_at) WHERE s.customer_id = n.customer_id
+# Nothing else: the list says with `as_of` that it shows them as they were before.
+_TELL = """
+UPDATE customer_score c SET band = n.band
+FROM unnest($1::uuid[], $2::text[]) AS n (customer_id, band) WHERE c.customer_id = n.customer_id
 """
+_SET_TIMERS = """
+UPDATE customer_state s SET due_at = n.due_at, begins_band = n.begins_band
+FROM unnest($1::uuid[], $2::timestamptz[], $3::boolean[]) AS n (customer_id, due_at, begins_band)
+WHERE s.customer_id = n.customer_id
+"""
+
+
+class Place(NamedTuple):
+    """A place in the order of timers."""
+
+    due_at: datetime
+    customer_id: UUID
+
+
+FIRST = Place(datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
 async def take_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
@@ -63,11 +87,21 @@ async def take_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
     Where there are more than fit, half of them are those due longest, half those due just now: so a mass of
     them holds nobody up who comes after it.
     """
-    longest = await tx.fetch(_LOCK_DUE, now, limit // 2)
+    longest = await tx.fetch(LOCK_DUE, now, limit // 2)
     if len(longest) < limit // 2:
         return await _due(tx, longest)
     latest = await tx.fetch(_LOCK_LATEST, now, limit - len(longest), [r[0] for r in longest])
     return await _due(tx, [*longest, *latest])
+
+
+async def take_beginning(tx: Tx, now: datetime, after: Place, limit: int) -> tuple[list[Due], Place | None]:
+    """Customers with figures whose next band was to begin by now, after a place in the order of timers; and
+    the place of the last, None where there is nobody."""
+    locked = await tx.fetch(LOCK_BEGINNING, now, limit, *after)
+    if not locked:
+        return [], None
+    due = [one for one in await _due(tx, locked) if one.band is not None]
+    return due, Place(locked[-1]["due_at"], locked[-1]["customer_id"])
 
 
 async def take_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
@@ -80,11 +114,13 @@ async def take_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
 async def _due(tx: Tx, locked: Sequence[Any]) -> list[Due]:
     if not locked:
         return []
-    told = {r[0]: r for r in await tx.fetch(_TOLD, [r[0] for r in locked])}
-    return [
-        Due(customer_id, decode(state), *(told[customer_id][field] for field in (1, 2, 3)))
-        for customer_id, state in locked
-    ]
+    told = {who: known for who, *known in await tx.fetch(_TOLD, [r[0] for r in locked])}
+    due = []
+    for who, state, due_at, begins_band in locked:
+        band, orders_seq, service_desk_seq = told[who]
+        begins_at = due_at if begins_band else None
+        due.append(Due(who, decode(state), band, orders_seq, service_desk_seq, begins_at))
+    return due
 
 
 async def save(tx: Tx, scores: Sequence[Score], served: Served, scored_at: datetime) -> None:
@@ -110,9 +146,17 @@ async def forget(tx: Tx, customer_ids: Sequence[UUID], served: Served) -> None:
         await tx.execute(_FORGET, customer_ids, *_computed_with(served))
 
 
-async def set_timers(tx: Tx, timers: Mapping[UUID, datetime | None]) -> None:
-    """When each customer is due next; None: when something happens."""
-    await tx.execute(_SET_TIMERS, list(timers), list(timers.values()))
+async def tell(tx: Tx, bands: Mapping[UUID, Band]) -> None:
+    """Remember which bands were told of these customers, who have figures."""
+    if bands:
+        await tx.execute(_TELL, list(bands), list(bands.values()))
+
+
+async def set_timers(tx: Tx, timers: Mapping[UUID, Timer]) -> None:
+    """When each customer is due next."""
+    await tx.execute(
+        _SET_TIMERS, list(timers), [t.at for t in timers.values()], [t.begins_band for t in timers.values()]
+    )
 
 
 def _computed_with(served: Served) -> tuple[int, int]:

@@ -87,15 +87,18 @@ class ComplaintFact(ScoringTable, table=True):
 class CustomerState(ScoringTable, table=True):
     """What a customer's facts add up to, and since when they are due to be scored; null: nothing to do.
 
+    `begins_band`: if nothing happened since it was set, their next churn band begins at `due_at`.
     `restated_from` is the state before something about the past became known, until that was told.
     """
 
     __tablename__ = "customer_state"
     __table_args__ = (
         Index("customer_state_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("customer_state_begins", "due_at", "customer_id", postgresql_where=text("begins_band")),
         Index("customer_state_restated", "customer_id", postgresql_where=text("restated_from IS NOT NULL")),
     )
     customer_id: UUID = Field(primary_key=True)
     state: bytes = Field(sa_type=BYTEA)
     due_at: datetime | None = Field(default=None, sa_column=_instant(nullable=True))
+    begins_band: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     restated_from: bytes | None = Field(default=None, sa_type=BYTEA)
