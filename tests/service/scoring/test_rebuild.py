@@ -1,11 +1,14 @@
 """All of scoring again from the log: beside the live one, compared, and put in its place."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -19,7 +22,9 @@ from scoring.rebuilding.tables import RebuildRun
 from shared.bus.consumer import Consumer
 from shared.bus.inbox import Incoming
 from shared.bus.relay import partition_of
+from shared.testing.http import web_environment
 from shared.testing.waiting import until
+from stack.ports import free
 from tests.service.scoring.conftest import (
     NOW,
     Scoring,
@@ -170,6 +175,73 @@ async def test_an_interrupted_rebuild_goes_on_where_it_was(
     assert await scoring.value("SELECT count(*) FROM rebuild_run") == 1
     assert await scoring.value("SELECT to_regnamespace('rebuild') IS NULL")
     assert await scoring.states_are_their_facts()
+
+
+@asynccontextmanager
+async def worker(scoring: Scoring) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker of its own process, killed in the end."""
+    environment = web_environment() | {
+        "DATABASE_URL": scoring.settings.database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": scoring.settings.kafka_bootstrap_servers,
+        "PATH": os.defpath,
+    }
+    (port,) = free(1)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "scoring", "worker", "--port", str(port), env=environment,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_a_rebuild_goes_on_where_it_was_when_its_process_was_killed(scoring: Scoring) -> None:
+    customers = [uuid4() for _ in range(40)]
+    await publish(scoring, lives(scoring, customers))
+
+    async def halfway() -> bool:
+        async with scoring.db.tx() as tx:
+            total, done = await shadow.progress(tx)
+        return 0 < done < total
+
+    async with worker(scoring) as process:
+        await until(lambda: _all(scoring, customers, 5))
+        async with scoring.db.tx() as tx:
+            await shadow.create(tx)
+        in_the_way = await asyncpg.connect(scoring.settings.database_url)
+        await in_the_way.execute("BEGIN")  # and never commit: the replay cannot pass this customer
+        await in_the_way.execute(
+            "INSERT INTO rebuild.stream_progress (topic, key, last_seq) VALUES ('patron.orders', $1, 0)",
+            str(customers[0]),
+        )
+        async with scoring.db.tx() as tx:
+            run = await ask(tx, "ann", NOW)
+        await until(halfway)
+        process.kill()
+        await process.wait()
+        await in_the_way.close()
+    assert await halfway()
+    found = await rebuilt(scoring)
+    assert (found.id, found.different, found.kept) == (run.id, 0, 0)
+    assert await scoring.states_are_their_facts()
+
+
+async def test_a_rebuild_that_changes_nothing_has_nobody_scored_anew(scoring: Scoring) -> None:
+    customers = [uuid4() for _ in range(6)]
+    await publish(scoring, lives(scoring, customers))
+    async with consuming(scoring):
+        await until(lambda: _all(scoring, customers, 5))
+        scoring.clock.advance(datetime.now(UTC) - scoring.clock.now())
+        while await scoring.look():
+            pass
+        due = "SELECT array_agg(due_at ORDER BY customer_id) FROM customer_state"
+        before = await scoring.value(due)
+        await rebuilt(scoring)
+    assert await scoring.value(due) == before
+    assert await scoring.look() == 0
 
 
 async def test_what_a_person_decided_of_an_event_is_kept(scoring: Scoring) -> None:

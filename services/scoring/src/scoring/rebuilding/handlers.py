@@ -55,6 +55,8 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
         found = None
         while found is None:
             await _catch_up(db, run_id, consumer)
+            async with db.tx() as tx:  # most of it now, so that the live consumer hardly waits for the rest
+                await shadow.take_over_timers(tx)
             found = await _swap(db, run_id)
         log.info("rebuilt", customers=found.customers, different=found.different, kept=found.kept)
     finally:

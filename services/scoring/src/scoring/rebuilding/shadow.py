@@ -83,6 +83,12 @@ _RESTATE = """
 UPDATE rebuild.customer_state r SET restated_from = coalesce(r.restated_from, l.state)
 FROM public.customer_state l WHERE l.customer_id = r.customer_id AND l.customer_id = ANY($1)
 """
+# Whoever was scored with this state need not be again.
+_AS_SCORED = """
+UPDATE rebuild.customer_state r SET due_at = l.due_at
+FROM public.customer_state l WHERE l.customer_id = r.customer_id
+  AND l.state = r.state AND l.due_at IS DISTINCT FROM r.due_at
+"""
 _CLOSE_PARKED = """
 UPDATE public.parked_event p
 SET state = 'retried', closed_at = now(), actor = 'rebuild', reason = 'counted by a rebuild'
@@ -127,6 +133,12 @@ async def progress(tx: Tx) -> tuple[int, int]:
     return total, done
 
 
+async def take_over_timers(tx: Tx) -> None:
+    """Leave those due as they are on the live side whose state is the same; the shadow waits meanwhile."""
+    await tx.fetch(_LOCK_SHADOW)
+    await tx.execute(_AS_SCORED)
+
+
 async def hold_live(tx: Tx) -> None:
     """Let the live consumer wait where it is until this transaction ends."""
     await tx.fetch(_LOCK_LIVE, LIVE_GROUP)
@@ -134,7 +146,7 @@ async def hold_live(tx: Tx) -> None:
 
 async def swap(tx: Tx) -> Found:
     """Put the shadow in the place of the live tables; the live consumer waits, the shadow has caught up."""
-    await tx.fetch(_LOCK_SHADOW)
+    await take_over_timers(tx)
     kept = [r[0] for r in await tx.fetch(_KEPT)]
     if kept:
         await _keep(tx, kept)
