@@ -92,6 +92,17 @@ async def test_a_query_that_the_list_does_not_know_is_refused_by_name(
     assert [error["field"] for error in refused.json()["errors"]] == list(params)
 
 
+async def test_a_period_that_ends_before_it_begins_is_refused(world: World) -> None:
+    period = {"ordered_from": "2026-02-03T00:00:00Z", "ordered_to": "2026-02-03T00:00:00Z"}
+    refused = await world.manager.get("/v1/orders", params=period)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert (error["field"], error["rule"]) == (
+        "ordered_to",
+        "must be after ordered_from 2026-02-03T00:00:00Z",
+    )
+
+
 async def test_products_are_listed_by_sku_and_filtered(world: World) -> None:
     for sku, active in (("L-3", True), ("L-1", True), ("L-2", False), ("L-4", True)):
         await world.product(sku=sku, active=active, category="listed")

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from orders.customers.domain import Customer
 from orders.ordering.domain import (
-    CLOCK_SKEW,
     MOST_MINOR,
     Order,
     PricedProduct,
@@ -21,9 +20,8 @@ from orders.ordering.domain import (
     in_words,
     place,
     require_same,
-    when_ordered,
 )
-from shared.errors import Conflict, Forbidden, Invalid
+from shared.errors import Conflict, Invalid
 from shared.events.event import encode
 from shared.events.orders import OrderCancelled, OrderCompleted, OrderPlaced
 
@@ -141,28 +139,6 @@ def test_totals_are_the_sums_of_the_lines_and_every_order_can_be_published(wante
     assert [line.quantity for line in order.lines] == [line.quantity for line in wanted]
     for event in history(order):
         encode(event)
-
-
-def test_an_order_of_now_is_ordered_now() -> None:
-    assert when_ordered(None, NOW, may_backdate=False) == NOW
-
-
-@given(st.timedeltas(-CLOCK_SKEW, CLOCK_SKEW))
-def test_a_clock_a_little_off_is_taken_for_now_and_never_for_later(off: timedelta) -> None:
-    assert when_ordered(NOW + off, NOW, may_backdate=False) == min(NOW + off, NOW)
-
-
-def test_the_future_is_refused_whoever_asks() -> None:
-    with pytest.raises(Invalid) as refused:
-        when_ordered(NOW + timedelta(seconds=61), NOW, may_backdate=True)
-    assert fields(refused) == ["ordered_at"]
-
-
-def test_the_past_needs_a_scope_and_the_refusal_names_it() -> None:
-    assert when_ordered(EARLIER, NOW, may_backdate=True) == EARLIER
-    with pytest.raises(Forbidden) as refused:
-        when_ordered(EARLIER, NOW, may_backdate=False)
-    assert refused.value.extra["missing_scope"] == "orders:import"
 
 
 def test_completing_and_cancelling_raise_the_version_and_keep_the_lines() -> None:

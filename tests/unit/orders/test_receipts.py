@@ -1,7 +1,7 @@
 """Money received: never more allocated than received, nor than an order still owes."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.ordering.domain import Line, Order, cancel, complete
-from orders.receipts.domain import Allocation, Receipt, record, when_received
+from orders.receipts.domain import Allocation, Receipt, record
 from shared.errors import Invalid
 from shared.events.event import encode
 
@@ -90,18 +90,6 @@ def test_a_cancelled_order_owes_nothing() -> None:
 
 def test_the_reference_is_not_published() -> None:
     assert b"Smith" not in encode(record(receipt(10), {}))
-
-
-@pytest.mark.parametrize("off", [timedelta(0), timedelta(seconds=-90), timedelta(days=-900)])
-def test_money_may_be_recorded_later_than_it_came(off: timedelta) -> None:
-    assert when_received(NOW + off, NOW) == NOW + off
-
-
-def test_money_is_not_recorded_before_it_comes() -> None:
-    assert when_received(None, NOW) == NOW
-    assert when_received(NOW + timedelta(seconds=30), NOW) == NOW
-    with pytest.raises(Invalid):
-        when_received(NOW + timedelta(seconds=61), NOW)
 
 
 @given(st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), max_size=20))

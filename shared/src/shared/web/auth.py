@@ -35,6 +35,10 @@ class Caller:
         """Whether the caller holds this scope."""
         return scope in self.scopes
 
+    def missing(self, scope: str) -> str | None:
+        """The scope if the caller does not hold it."""
+        return None if scope in self.scopes else scope
+
     def require(self, scope: str) -> None:
         """Refuse unless the caller holds this scope; for what only some requests of a route need."""
         if scope not in self.scopes:

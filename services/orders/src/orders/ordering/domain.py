@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 from orders.customers.domain import Customer, require_may_order
-from shared.errors import Conflict, FieldError, Forbidden, Invalid
+from shared.errors import Conflict, FieldError, Invalid
 from shared.events.event import Event
 from shared.events.orders import (
     Channel,
@@ -21,9 +21,6 @@ from shared.events.orders import (
 
 MOST_MINOR = 10**15
 """The largest amount of a line or an order, in minor units."""
-
-CLOCK_SKEW = timedelta(seconds=60)
-"""How far a caller's clock may be off ours before an instant is taken for past or future."""
 
 MOVES: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     "placed": frozenset({"completed", "cancelled"}),
@@ -110,25 +107,6 @@ class Order:
 def in_words(number: int) -> str:
     """An order's number as people say it: O-000012."""
     return f"O-{number:06d}"
-
-
-def when_ordered(given: datetime | None, now: datetime, *, may_backdate: bool) -> datetime:
-    """When the customer ordered: now, unless the caller may say that it was earlier; never in the future."""
-    if given is None:
-        return now
-    if given > now + CLOCK_SKEW:
-        raise Invalid(
-            f"ordered_at is in the future: it is {now:%Y-%m-%dT%H:%M:%SZ}; leave it out for an order of now.",
-            errors=[FieldError("ordered_at", "must not be in the future", given)],
-        )
-    if given < now - CLOCK_SKEW and not may_backdate:
-        raise Forbidden(
-            "ordered_at is in the past; recording past orders needs the scope orders:import. Leave it out, "
-            "or ask an administrator for a role that includes the scope.",
-            errors=[FieldError("ordered_at", "must be now, without the scope orders:import", given)],
-            missing_scope="orders:import",
-        )
-    return min(given, now)
 
 
 def place(

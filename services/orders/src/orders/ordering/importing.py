@@ -17,6 +17,7 @@ from shared.bus.outbox import emit
 from shared.clock import Clock
 from shared.db import Database, Tx, new_id
 from shared.errors import FieldError, Invalid, Refused
+from shared.instants import When
 from shared.web.fields import same_currency
 from shared.web.imports import Outcome, Row
 
@@ -89,7 +90,7 @@ class OrderImport:
             known.products,
             channel=row.channel,
             currency=self.currency,
-            ordered_at=domain.when_ordered(row.ordered_at, now, may_backdate=True),
+            ordered_at=When("ordered_at", row.ordered_at, now).instant(),
             status=row.status,
         )
 

@@ -15,6 +15,7 @@ from shared.bus.outbox import Emitted, emit
 from shared.customers import Asking
 from shared.db import new_id
 from shared.events.orders import Channel, OrderStatus
+from shared.instants import When, require_period
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.concurrency import IfMatchGiven, check
@@ -61,9 +62,9 @@ async def place_order(
                 products,
                 channel=body.channel,
                 currency=currency,
-                ordered_at=domain.when_ordered(
-                    body.ordered_at, now, may_backdate=caller.may("orders:import")
-                ),
+                ordered_at=When(
+                    "ordered_at", body.ordered_at, now, caller.missing("orders:import")
+                ).instant(),
             )
             order = await store.insert(tx, draft)
             (emitted,) = await emit(tx, *domain.history(order), at=now)
@@ -86,6 +87,7 @@ async def list_orders(
     sort: Literal["ordered_at", "-ordered_at"] = "-ordered_at",
 ) -> Response:
     """Orders by when they were ordered, the newest first unless `sort` says otherwise."""
+    require_period("ordered_from", ordered_from, "ordered_to", ordered_to)
     filters = {
         "customer_id": customer_id,
         "status": status,

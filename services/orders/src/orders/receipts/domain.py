@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from orders.ordering.domain import CLOCK_SKEW, Order, in_words
+from orders.ordering.domain import Order, in_words
 from shared.errors import FieldError, Invalid
 from shared.events import orders as events
 from shared.events.orders import ReceiptMethod, ReceiptRecorded, ReceiptState
@@ -57,18 +57,6 @@ class Receipt:
                 events.Allocation(order_id=a.order_id, amount_minor=a.amount_minor) for a in self.allocations
             ),
         )
-
-
-def when_received(given: datetime | None, now: datetime) -> datetime:
-    """When the money came in; never in the future."""
-    if given is None:
-        return now
-    if given > now + CLOCK_SKEW:
-        raise Invalid(
-            f"received_at is in the future: it is {now:%Y-%m-%dT%H:%M:%SZ}; record money when it is there.",
-            errors=[FieldError("received_at", "must not be in the future", given)],
-        )
-    return min(given, now)
 
 
 def require_covered(amount_minor: int, allocations: Sequence[Allocation]) -> None:

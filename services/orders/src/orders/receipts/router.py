@@ -14,6 +14,7 @@ from orders.receipts.schemas import ReceiptView, RecordReceipt
 from shared.bus.outbox import emit
 from shared.customers import Asking
 from shared.db import new_id
+from shared.instants import When
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db, Time
@@ -49,7 +50,7 @@ async def record_receipt(
         currency=currency,
         method=body.method,
         reference=body.reference,
-        received_at=domain.when_received(body.received_at, now),
+        received_at=When("received_at", body.received_at, now).instant(),
         allocations=body.allocated(),
     )
     paid = {allocation.order_id: allocation.amount_minor for allocation in receipt.allocations}

@@ -1,13 +1,13 @@
 """The rules of a ticket's life: opened, resolved with an outcome, reopened, resolved again."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from shared.errors import Conflict, FieldError, Forbidden, Invalid
+from shared.errors import Conflict, FieldError, Invalid
 from shared.events.service_desk import (
     Outcome,
     Severity,
@@ -18,11 +18,9 @@ from shared.events.service_desk import (
     TicketResolved,
     TicketState,
 )
+from shared.instants import When, in_words
 
 Action = Literal["opened", "resolved", "reopened"]
-
-SKEW = timedelta(seconds=60)
-"""How far a caller's clock may be off."""
 
 MOST_SPELLS = 500
 """How often one ticket can be opened, the first time included: its whole life goes into every event."""
@@ -58,38 +56,6 @@ _EVENTS: Mapping[Action, type[TicketOpened] | type[TicketResolved] | type[Ticket
 }
 
 
-class When(NamedTuple):
-    """The instant a caller gave for something, if any; and now; and whether the past is theirs to tell."""
-
-    field: str
-    given: datetime | None
-    now: datetime
-    may_backdate: bool
-
-    def instant(self, *, not_before: datetime | None = None, called: str = "") -> datetime:
-        """When it happened: as given, within the rules, else now; `called` names the `not_before`."""
-        if self.given is None:
-            return max(self.now, not_before or self.now)  # another server's clock may be ahead of ours
-        if self.given > self.now + SKEW:
-            raise self._invalid(f"must not be in the future (it is {_text(self.now)} now)")
-        if self.given < self.now - SKEW and not self.may_backdate:
-            raise Forbidden(
-                f"{self.field} {_text(self.given)} is in the past, and telling the past needs the scope "
-                f"{BACKDATE}; leave {self.field} out to say that it happens now.",
-                errors=[FieldError(self.field, f"must be now, without the scope {BACKDATE}", self.given)],
-                missing_scope=BACKDATE,
-            )
-        if not_before is not None and self.given < not_before:
-            raise self._invalid(f"must not be before {called} {_text(not_before)}")
-        return self.given
-
-    def _invalid(self, rule: str) -> Invalid:
-        return Invalid(
-            f"{self.field} {_text(self.given or self.now)} {rule}; correct it and send the request again.",
-            errors=[FieldError(self.field, rule, self.given)],
-        )
-
-
 def opened(
     ticket_id: UUID, number: str, kind: TicketKind, severity: Severity, order_id: UUID | None, when: When
 ) -> Step:
@@ -113,7 +79,7 @@ def resolved(ticket: TicketState, outcome: Outcome, when: When) -> Step:
     if spell.resolved_at is not None:
         raise Conflict(
             f"Ticket {ticket.number} cannot be resolved: it has been resolved ({spell.outcome}) since "
-            f"{_text(spell.resolved_at)}; reopen it first if it was not.",
+            f"{in_words(spell.resolved_at)}; reopen it first if it was not.",
             current_status=ticket.status,
         )
     at = when.instant(not_before=spell.opened_at, called="opened_at")
@@ -131,7 +97,7 @@ def reopened(ticket: TicketState, when: When) -> Step:
     spell = ticket.spells[-1]
     if spell.resolved_at is None:
         raise Conflict(
-            f"Ticket {ticket.number} cannot be reopened: it has been open since {_text(spell.opened_at)}.",
+            f"Ticket {ticket.number} cannot be reopened: it has been open since {in_words(spell.opened_at)}.",
             current_status=ticket.status,
         )
     if len(ticket.spells) >= MOST_SPELLS:
@@ -156,17 +122,6 @@ def check_resolution(resolved_at: datetime | None, outcome: Outcome | None) -> N
         )
 
 
-def check_period(opened_from: datetime | None, opened_to: datetime | None) -> None:
-    """A period ends after it begins."""
-    if opened_from and opened_to and opened_to <= opened_from:
-        rule = f"must be after opened_from {_text(opened_from)}"
-        raise Invalid(
-            f"opened_to {_text(opened_to)} {rule}: the period runs from opened_from up to, not including, "
-            "opened_to.",
-            errors=[FieldError("opened_to", rule, opened_to)],
-        )
-
-
 def _changes(before: TicketState | None, after: TicketState) -> tuple[FieldChange, ...]:
     old, new = _values(before), _values(after)
     return tuple(FieldChange(name, old.get(name), new[name]) for name in new if old.get(name) != new[name])
@@ -178,11 +133,7 @@ def _values(ticket: TicketState | None) -> dict[str, str | None]:
     spell = ticket.spells[-1]
     return {
         "status": ticket.status,
-        "opened_at": _text(spell.opened_at),
-        "resolved_at": _text(spell.resolved_at) if spell.resolved_at else None,
+        "opened_at": in_words(spell.opened_at),
+        "resolved_at": in_words(spell.resolved_at) if spell.resolved_at else None,
         "outcome": spell.outcome,
     }
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")

@@ -8,7 +8,7 @@ from uuid import UUID
 from service_desk.customers import store as customer_store
 from service_desk.customers.lookup import Customers, look_up
 from service_desk.tickets import domain, store
-from service_desk.tickets.domain import Step, When
+from service_desk.tickets.domain import Step
 from service_desk.tickets.schemas import ImportTicket
 from service_desk.tickets.store import NewTicket
 from shared.bus.outbox import emit
@@ -16,6 +16,7 @@ from shared.clock import Clock
 from shared.customers import AskCustomers
 from shared.db import Database, new_id
 from shared.errors import Conflict, FieldError, InProgress, Refused
+from shared.instants import When
 from shared.web.imports import Outcome, Row, Save
 
 
@@ -68,11 +69,11 @@ def sort_out(
 
 def _steps(value: ImportTicket, ticket_id: UUID, number: str, now: datetime) -> list[Step]:
     domain.check_resolution(value.resolved_at, value.outcome)
-    when = When("opened_at", value.opened_at, now, may_backdate=True)
+    when = When("opened_at", value.opened_at, now)
     opening = domain.opened(ticket_id, number, value.kind, value.severity, value.order_id, when)
     if value.resolved_at is None or value.outcome is None:
         return [opening]
-    when = When("resolved_at", value.resolved_at, now, may_backdate=True)
+    when = When("resolved_at", value.resolved_at, now)
     return [opening, domain.resolved(opening.ticket, value.outcome, when)]
 
 

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from service_desk.customers import store as customer_store
 from service_desk.customers.lookup import look_up, require_own
 from service_desk.tickets import domain, importing, store
-from service_desk.tickets.domain import When
 from service_desk.tickets.schemas import (
     ChangeView,
     ImportTicket,
@@ -24,6 +23,7 @@ from shared.bus.outbox import Emitted, emit
 from shared.customers import Asking
 from shared.db import new_id
 from shared.events.service_desk import Severity, TicketKind, TicketStatus
+from shared.instants import When, require_period
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.concurrency import IfMatchGiven, check
@@ -49,7 +49,7 @@ async def open_ticket(
 ) -> Response:
     """Open a ticket. A customer opens it for themselves."""
     now = clock.now()
-    when = When("opened_at", body.opened_at, now, caller.may(domain.BACKDATE))
+    when = When("opened_at", body.opened_at, now, caller.missing(domain.BACKDATE))
     require_own(caller, body.customer_id)
     customers = await look_up(db, ask, [body.customer_id])
     customers.require(body.customer_id)
@@ -83,7 +83,7 @@ async def list_tickets(
     sort: Sort = "-opened_at",
 ) -> Page[TicketView]:
     """The tickets that pass every filter, the latest first unless sorted otherwise."""
-    domain.check_period(opened_from, opened_to)
+    require_period("opened_from", opened_from, "opened_to", opened_to)
     filters: dict[str, Any] = {
         "customer_id": customer_id,
         "status": status,
@@ -121,7 +121,7 @@ async def resolve_ticket(
 ) -> Response:
     """The desk is done with it: the customer was won back, or not."""
     now = clock.now()
-    when = When("resolved_at", body.resolved_at, now, caller.may(domain.BACKDATE))
+    when = When("resolved_at", body.resolved_at, now, caller.missing(domain.BACKDATE))
     async with db.tx() as tx:
         await idempotency.begin(tx)
         filed = await store.lock(tx, ticket_id, caller.customer_id)
@@ -149,7 +149,7 @@ async def reopen_ticket(
 ) -> Response:
     """It was not solved after all. The body may be left out."""
     body, now = body or ReopenTicket(), clock.now()
-    when = When("reopened_at", body.reopened_at, now, caller.may(domain.BACKDATE))
+    when = When("reopened_at", body.reopened_at, now, caller.missing(domain.BACKDATE))
     async with db.tx() as tx:
         await idempotency.begin(tx)
         filed = await store.lock(tx, ticket_id, caller.customer_id)
