@@ -66,7 +66,7 @@ async def read_score(request: Request) -> Response:
     """Read what a score is computed from, and answer that instead of a score."""
     customer = request.path_params["customer"]
     async with request.app.state.pool.acquire() as connection:
-        state, band, *known = await connection.fetchrow(_FIND, UUID(customer), customer)
+        _, state, band, *known = await connection.fetchrow(_FIND, [UUID(customer)])
         latest = await connection.fetchrow(_LATEST)
     answer = {
         "customer_id": customer, "state": decode(state), "band": band, "known": known,

@@ -246,3 +246,34 @@ async def test_extreme_histories_give_finite_scores(scoring: Scoring, analyst: h
         assert 0 <= score["churn"]["probability"] <= 1
         assert score["value_minor"] >= 0
     assert await scoring.look() == 4
+
+
+async def test_many_who_read_at_once_are_each_told_of_their_own_customer(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    people = [uuid4() for _ in range(30)]
+    for days, who in enumerate(people, start=1):
+        await scoring.tell(placed(who, NOW - days * DAY), placed(who, NOW - 3 * days * DAY))
+    await scoring.tell(opened(people[0], NOW - DAY))
+    alone = [await read(analyst, who) for who in people]
+    assert await asyncio.gather(*(read(analyst, who) for who in people)) == alone
+
+
+async def test_whoever_asks_for_nobody_is_in_nobodys_way(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    who, nobody = uuid4(), uuid4()
+    await scoring.tell(placed(who, NOW - DAY))
+    answers = await asyncio.gather(*(analyst.get(f"/v1/scores/{one}") for one in (who, nobody, who)))
+    assert [answer.status_code for answer in answers] == [200, 404, 200]
+
+
+async def test_a_reader_who_goes_away_is_in_nobodys_way(scoring: Scoring, analyst: httpx.AsyncClient) -> None:
+    who = uuid4()
+    await scoring.tell(placed(who, NOW - DAY))
+    reads = [asyncio.create_task(analyst.get(f"/v1/scores/{who}")) for _ in range(3)]
+    await asyncio.sleep(0)  # all are on their way
+    reads[1].cancel()
+    answers = [await reads[0], await reads[2]]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert (await analyst.get(f"/v1/scores/{who}")).status_code == 200

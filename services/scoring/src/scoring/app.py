@@ -48,7 +48,7 @@ SERVICE = Service(
     resources=lambda settings, db: {
         "arrivals": Arrivals(db),
         "everybody": Everybody(db),
-        "together": Together(settings.churn_horizon_days),
+        "together": Together(db, settings),
     },
     migrations=Path(__file__).parents[2] / "migrations",
 )

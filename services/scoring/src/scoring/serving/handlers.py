@@ -21,13 +21,12 @@ from scoring.serving.schemas import (
     ServedModelView,
     ValueReceiptView,
 )
-from scoring.serving.together import Asked, Together
+from scoring.serving.together import Question, Together
 from scoring.settings import ScoringSettings
 from shared.db import Database, Tx
 
 
 async def read_score(
-    db: Database,
     together: Together,
     settings: ScoringSettings,
     customer_id: UUID,
@@ -37,11 +36,8 @@ async def read_score(
     now: datetime,
 ) -> ScoreView:
     """A customer's score within a horizon, by default the deployment's."""
-    async with db.read() as tx:
-        known, served = await _read(tx, settings, customer_id)
     days = horizon_days or settings.churn_horizon_days
-    asked = Asked(known, served, days, wants_intervals(served, with_intervals), now)
-    scored, as_of = await together.score(asked)
+    known, served, scored, as_of = await together.ask(Question(customer_id, days, with_intervals, now))
     return score_view(known, scored, served, settings, days, language, as_of)
 
 
@@ -63,11 +59,6 @@ async def read_receipt(
 async def _read(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[Known, Served]:
     known = await store.get(tx, customer_id)
     return known, with_margin(await models.served(tx), settings.margin)
-
-
-def wants_intervals(served: Served, asked: bool | None) -> bool:
-    """Where nobody says, those whom few data speak for are told how sure the figures are."""
-    return served.prior_driven if asked is None else asked
 
 
 def score_view(

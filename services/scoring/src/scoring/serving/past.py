@@ -13,10 +13,11 @@ from scoring.facts.domain import Complaint, Fact, Purchase, summarize
 from scoring.facts.past import Reached, Version, counted_at, known_at, true_at
 from scoring.facts.reading import micros
 from scoring.serving.domain import CitedComplaint, Known, scores
-from scoring.serving.handlers import receipt_view, score_view, wants_intervals
+from scoring.serving.handlers import receipt_view, score_view
 from scoring.serving.receipts import RESOLVED, Citations, Cited
 from scoring.serving.schemas import ReceiptView, ScoreView
 from scoring.serving.store import MOST_CITED, phases
+from scoring.serving.together import wants_intervals
 from scoring.settings import ScoringSettings
 from shared.db import Database
 from shared.errors import FieldError, Invalid, NotFound

@@ -102,9 +102,7 @@ async def get_score(
         view = await read_past_score(db, settings, customer_id, horizon_days, language, intervals, past)
         return answer(view, headers=spoken(language))
     headers = await arrivals.wait_for(sync)
-    view = await read_score(
-        db, together, settings, customer_id, horizon_days, language, intervals, clock.now()
-    )
+    view = await read_score(together, settings, customer_id, horizon_days, language, intervals, clock.now())
     return answer(view, headers=headers | spoken(language))
 
 

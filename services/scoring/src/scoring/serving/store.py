@@ -1,6 +1,6 @@
 """SQL of reading scores."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import msgspec
@@ -11,22 +11,23 @@ from scoring.serving.domain import CitedComplaint, Known
 from scoring.serving.receipts import RESOLVED, Citations, Cited
 from shared.db import Tx
 from shared.errors import NotFound
+from shared.events.scoring import Band
 
 MOST_CITED = 10
 
+# Each by its index: as a join, all that is stored would be read for a few customers.
 _FIND = f"""
-SELECT s.state, c.band, coalesce(o.last_seq, 0), coalesce(d.last_seq, 0),
-       ARRAY(SELECT event_id FROM purchase_fact p WHERE p.customer_id = $1 AND p.counts
+SELECT s.customer_id, s.state, (SELECT band FROM customer_score c WHERE c.customer_id = s.customer_id),
+       (SELECT last_seq FROM stream_progress o WHERE topic = 'patron.orders' AND key = s.customer_id::text),
+       (SELECT last_seq FROM stream_progress d
+        WHERE topic = 'patron.service_desk' AND key = s.customer_id::text),
+       ARRAY(SELECT event_id FROM purchase_fact p WHERE p.customer_id = s.customer_id AND p.counts
                  AND p.known_until IS NULL
              ORDER BY p.ordered_at DESC, p.order_id LIMIT {MOST_CITED}),
        ARRAY(SELECT jsonb_build_array(event_id, spells) FROM complaint_fact f
-             WHERE f.customer_id = $1 AND f.counts AND f.known_until IS NULL
+             WHERE f.customer_id = s.customer_id AND f.counts AND f.known_until IS NULL
              ORDER BY f.spells -> 0 -> 0 DESC, f.ticket_id LIMIT {MOST_CITED})
-FROM customer_state s
-LEFT JOIN customer_score c ON c.customer_id = s.customer_id
-LEFT JOIN stream_progress o ON o.topic = 'patron.orders' AND o.key = $2
-LEFT JOIN stream_progress d ON d.topic = 'patron.service_desk' AND d.key = $2
-WHERE s.customer_id = $1
+FROM customer_state s WHERE s.customer_id = ANY($1)
 """
 _RESOLVED = """
 customer_id = $1 AND counts AND known_until IS NULL AND jsonb_path_exists(spells, '$[*][2] ? (@ == {0})')
@@ -51,19 +52,35 @@ LEFT JOIN stream_progress p ON p.topic = n.topic AND p.key = n.key ORDER BY n.pl
 _cited = msgspec.json.Decoder(tuple[UUID, tuple[Spell, ...]])
 
 
+async def list_known(tx: Tx, customer_ids: Collection[UUID]) -> dict[UUID, Known]:
+    """What is known of these customers; without those who are not known."""
+    return {row[0]: _known(*row) for row in await tx.fetch(_FIND, customer_ids)}
+
+
 async def get(tx: Tx, customer_id: UUID) -> Known:
     """What is known of a customer."""
-    found = await tx.fetchrow(_FIND, customer_id, str(customer_id))
-    if found is None:
+    found = await list_known(tx, [customer_id])
+    if not found:
         raise unknown(customer_id)
-    state, band, orders, service_desk, purchases, complaints = found
+    return found[customer_id]
+
+
+def _known(
+    customer_id: UUID,
+    state: bytes,
+    band: Band | None,
+    orders: int | None,
+    service_desk: int | None,
+    purchases: Sequence[UUID],
+    complaints: Sequence[str],
+) -> Known:
     cited = [_cited.decode(complaint) for complaint in complaints]
     return Known(
         customer_id,
         decode(state),
         band,
-        orders,
-        service_desk,
+        orders or 0,
+        service_desk or 0,
         purchases,
         [CitedComplaint(event_id, phases(spells)) for event_id, spells in cited],
     )
