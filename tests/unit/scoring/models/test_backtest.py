@@ -169,15 +169,16 @@ def test_plausible_parameters_have_the_mean_and_covariance_of_the_fit() -> None:
 
 def test_few_customers_have_wide_intervals() -> None:
     widths = []
-    for customers in (20, 2000):
+    for customers in (20, 2000, 9000):
         purchases = pareto_nbd_world(customers, 5)
         now = cut(purchases, None, BEGIN + timedelta(weeks=30), BEGIN + timedelta(weeks=60))
         found = evaluate("pareto-nbd", now, NOT_CALIBRATED)
         low, high = found.churn_interval
-        assert low < found.churn.mean() < high
+        assert low < found.churn.mean() < high, "also where only a sample of the customers is looked at"
+        assert found.purchases_interval[0] < found.purchases.mean() < found.purchases_interval[1]
         assert found.fitted.fit.prior_driven == (customers == 20)
         widths.append(high - low)
-    assert widths[0] > 4 * widths[1]
+    assert widths[0] > 4 * widths[1] > 4 * widths[2]
 
 
 @pytest.mark.parametrize("kind", forecast.KINDS)

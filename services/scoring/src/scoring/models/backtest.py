@@ -17,13 +17,14 @@ from .arrays import Bools, Floats, Ints
 from .calibration import NOT_CALIBRATED, Calibration, calibrate
 from .complaints import Schedules
 from .forecast import Fitted
-from .interval import of_amount, of_log_odds
+from .interval import Interval, of_amount, of_log_odds
 from .metrics import Metrics, metrics
 from .rfm import DAY, summarize
 from .score import Customers
 
 Days = NDArray[np.datetime64]
 _ENOUGH_TO_COMPARE = 4000  # customers on whom plausible parameters are compared
+_LEAST, _DOUBT = 1e-300, 1e-15
 
 
 class Purchases(NamedTuple):
@@ -165,7 +166,7 @@ def learn(kind: str, past: Cut) -> Calibration:
 class Evaluation:
     """How a model fitted at an origin forecast what came after, as it is and calibrated at an earlier one.
 
-    `churn_interval`, of the model's own churn, and `purchases_interval` are the means of the customers'.
+    `churn_interval`, of the model's own churn, and `purchases_interval` are those of the mean over customers.
     Calibration concerns churn alone: purchases stay as they are.
     """
 
@@ -190,8 +191,11 @@ def evaluate(kind: str, now: Cut, calibration: Calibration) -> Evaluation:
     calibrated = np.asarray(special.expit(calibration.calibrator.calibrate(log_odds)))
     purchases = fitted.forecaster.purchases(now.customers, now.horizon)
     some, asked = _some(now.customers), fitted.plausible()
-    likely = of_log_odds([each.log_odds_churn(some, now.horizon) for each in asked])
-    bought = of_amount([each.purchases(some, now.horizon) for each in asked])
+    # Plausible parameters are tried on a sample, and what they change is added to the mean over all.
+    rates = [_logit(special.expit(each.log_odds_churn(some, now.horizon))) for each in asked]
+    means = [each.purchases(some, now.horizon).mean() for each in asked]
+    likely = of_log_odds([_logit(churn) + rate - rates[0] for rate in rates])
+    bought = of_amount([np.atleast_1d(purchases.mean() * mean / max(means[0], _LEAST)) for mean in means])
     return Evaluation(
         fitted,
         calibration,
@@ -200,9 +204,18 @@ def evaluate(kind: str, now: Cut, calibration: Calibration) -> Evaluation:
         purchases,
         metrics(churn, purchases, now.bought),
         metrics(calibrated, purchases, now.bought),
-        (float(likely.low.mean()), float(likely.high.mean())),
-        (float(bought.low.mean()), float(bought.high.mean())),
+        _bounds(likely),
+        _bounds(bought),
     )
+
+
+def _logit(chances: Floats) -> Floats:
+    """Of their mean."""
+    return np.atleast_1d(special.logit(np.clip(chances.mean(), _LEAST, 1 - _DOUBT)))
+
+
+def _bounds(interval: Interval) -> tuple[float, float]:
+    return float(interval.low[0]), float(interval.high[0])
 
 
 def _some(customers: Customers) -> Customers:
