@@ -172,11 +172,13 @@ def test_complaints_are_estimated_and_the_evidence_is_shown(
     assert fit(tmp_path, "pareto-nbd-complaints", "published", "--complaints", str(complaints)) == 0
     found = model(tmp_path, "pareto-nbd-complaints")
     names = {"r", "alpha", "s", "beta", "gamma_open", "gamma_mishandled", "gamma_recovered"}
+    names |= {"coming_shape", "coming_rate", "coming_after_death", "coming_per_purchase", "coming_lag"}
+    names |= {"closing_rate"}
     assert found["parameters"].keys() == found["standard_errors"].keys() == found["in_use"].keys() == names
-    assert found["evidence"].keys() >= {"complaints", "statistic", "p_value", "used"}
+    assert found["evidence"].keys() >= {"complaints", "statistic", "p_value", "used", "why_not"}
     assert (found["evidence"]["complaints"], found["evidence"]["used"]) == (2, False)
     assert found["in_use"]["gamma_mishandled"] == PRIOR_GAMMA.mishandled
-    assert "too weak" in capsys.readouterr().err
+    assert "2 complaints are fewer than 200" in capsys.readouterr().err
     assert predict(tmp_path, "pareto-nbd-complaints", "--complaints", str(complaints), horizon="13") == 0
     alive = column(tmp_path / "scores.csv", "p_alive")
     p = pareto_nbd.Params(**{name: found["in_use"][name] for name in ("r", "alpha", "s", "beta")})

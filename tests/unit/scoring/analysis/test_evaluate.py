@@ -74,7 +74,8 @@ def test_every_model_is_measured_raw_and_calibrated(folder: Path) -> None:
 def test_with_complaints_the_model_that_knows_them_is_measured_too(folder: Path) -> None:
     assert evaluate(folder, "--complaints", str(folder / "complaints.csv")) == 0
     one = metrics(folder)["pareto-nbd-complaints"]
-    assert one["complaints"] == {"complaints": 30, "effect": "prior", "p_value": None}
+    why_not = "fewer than 200 complaints"
+    assert one["complaints"] == {"complaints": 30, "effect": "prior", "p_value": None, "why_not": why_not}
     assert {"gamma_open", "gamma_mishandled", "gamma_recovered"} <= set(one["parameters"])
 
 

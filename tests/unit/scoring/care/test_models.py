@@ -1,17 +1,18 @@
 """Models: what is served before a fit, what a fit makes of many or few customers, when the next is due."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from scoring.care.domain import PUBLISHED, Population, fit, fitted, is_due, of_row, to_row, with_margin
-from scoring.models.complaint_clock import PRIOR_GAMMA
+from scoring.models.complaint_clock import PRIOR_GAMMA, Gamma
 from scoring.models.complaints import Complaint, Schedules
 from scoring.models.rfm import Rows
 from shared.errors import Conflict
 from shared.testing import FixedClock
+from tests.unit.scoring.models.complaint_worlds import HARM, NO_HARM, Kind, simulate
 
 NOW = FixedClock().at
 
@@ -52,11 +53,46 @@ def test_of_few_complaints_no_effect_is_estimated() -> None:
     assert few.model.gamma == PRIOR_GAMMA
 
 
-def test_from_many_complaints_an_effect_is_estimated_and_shown_and_the_prior_effect_still_serves() -> None:
-    many = fit(population(300, complaints=250), version=1, at=NOW)
-    assert many.complaint_effect is not None
-    assert not many.complaint_effect.used
-    assert many.model.gamma == PRIOR_GAMMA
+def complaining(harm: Gamma) -> Population:
+    world = simulate(Kind(harm=harm, weekly=0.05), 1000, 3)
+    return Population(world.rows, np.zeros(1000), world.schedules, world.complaints)
+
+
+def test_a_clear_effect_of_complaints_is_shown_with_its_evidence_and_used() -> None:
+    served = fit(complaining(HARM), version=1, at=NOW)
+    effect = served.complaint_effect
+    assert effect is not None
+    assert effect.used
+    assert effect.complaints > 200
+    assert effect.p_value < 0.01
+    assert effect.gamma == asdict(served.model.gamma) == served.parameters["complaints"]
+    assert 0.5 < served.model.gamma.mishandled < 2.5
+    assert of_row(to_row(served, published=True, why="better")) == served
+
+
+def test_an_effect_that_is_not_clear_is_shown_and_the_prior_effect_serves() -> None:
+    served = fit(complaining(NO_HARM), version=1, at=NOW)
+    assert served.complaint_effect is not None
+    assert not served.complaint_effect.used
+    assert served.complaint_effect.why.startswith("p = ")
+    assert served.model.gamma == PRIOR_GAMMA
+
+
+def test_a_model_stored_before_complaints_could_be_signs_of_life_is_still_read() -> None:
+    row = to_row(fit(population(300), version=3, at=NOW), published=True, why="better")
+    row.parameters = row.parameters | {"complaints": {"open": 1.5, "mishandled": 2.0, "recovered": 0.3}}
+    row.complaint_effect = {
+        "gamma": {"open": 0.2, "mishandled": 0.1, "recovered": 0.3},
+        "standard_errors": {"open": 0.2, "mishandled": None, "recovered": 0.1},
+        "statistic": 1.0,
+        "p_value": 0.8,
+        "used": False,
+    }
+    served = of_row(row)
+    assert served.model.gamma == PRIOR_GAMMA
+    assert served.complaint_effect is not None
+    assert served.complaint_effect.complaints == 0
+    assert "not used" in served.complaint_effect.why
 
 
 def test_without_a_repeat_purchase_the_published_amounts_stay() -> None:

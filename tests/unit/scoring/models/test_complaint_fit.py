@@ -1,90 +1,201 @@
-"""The truth is known here: purchase rate Gamma(0.9, 6), death rate Gamma(1.2, 40), both per week."""
+"""What is found of the effect of complaints in worlds whose truth is known."""
+
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
 
-from scoring.models import complaint_clock, complaint_fit
-from scoring.models.arrays import Bools
+from scoring.models import complaint_clock, complaint_fit, pareto_nbd
+from scoring.models.arrays import Bools, Floats
 from scoring.models.complaint_clock import Clock, Gamma
-from scoring.models.complaint_fit import fit_clock, log_likelihood_with_gradient
-from scoring.models.complaints import SEVERITIES, Schedules
-from scoring.models.pareto_nbd import Params
+from scoring.models.complaint_fit import ClockFit, fit_clock
+from scoring.models.complaint_likelihood import CLOSING, NAMES, Loud, log_likelihood_with_gradient
+from scoring.models.complaint_signs import History
+from scoring.models.complaints import PHASES, Complaint, Schedules
+from scoring.models.metrics import auc
 from scoring.models.rfm import Rows
+from tests.unit.scoring.models.complaint_worlds import HARM, NO_HARM, Kind, Who, World, simulate
 
-TRUTH = Params(0.9, 6, 1.2, 40)
+ANSWERED: Who = "the living, and only they are answered"
+SLOWING = Gamma(-1.0, -1.5, 0.3)
+MAIN = {
+    "only the living complain": Kind(),
+    "anybody complains": Kind(who="anybody"),
+    "complaints follow purchases": Kind(about_purchases=10),
+    "only the living are answered": Kind(who=ANSWERED),
+}
+OTHER = {
+    "harm fades": Kind(fading=10.0),
+    "regular buying": Kind(regular=3),
+    "rates are correlated": Kind(correlation=0.5),
+    "complaints slow buying instead of ending it": Kind(slowing=SLOWING),
+}
 
 
-def simulate(gamma: Gamma, n: int, seed: int) -> tuple[Rows, Schedules, int]:
-    """Complaints come at random whatever the customer does; death comes when its clock has run far enough."""
-    rng = np.random.default_rng(seed)
-    T = rng.uniform(52, 156, n)
-    row = np.repeat(np.arange(n), rng.poisson(0.02 * T))
-    m = len(row)
-    opened = rng.uniform(size=m) * T[row]
-    severity = rng.choice(list(SEVERITIES.values()), m)
-    schedules = Schedules.of_arrays(
-        row, opened, opened + rng.exponential(2, m), rng.integers(1, 3, m), severity
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A world, what was found there, and P(alive) with it, and without complaints."""
+
+    world: World
+    found: ClockFit
+    alive: Floats
+    plain: Floats
+
+
+@cache
+def case(kind: Kind) -> Case:
+    world = simulate(kind, 4000, 5)
+    rows = world.rows
+    found = fit_clock(rows, world.schedules, world.complaints)
+    clock = Clock.of(world.schedules, found.gamma)
+    plain = pareto_nbd.fit(rows).params
+    return Case(
+        world,
+        found,
+        complaint_clock.p_alive(found.purchase.params, clock, rows.x, rows.t_x, rows.T),
+        pareto_nbd.p_alive(plain, rows.x, rows.t_x, rows.T),
     )
-    clock = Clock.of(schedules, gamma)
-    needed = rng.exponential(1 / rng.gamma(TRUTH.s, 1 / TRUTH.beta, n))
-    death = needed.copy()
-    for place, who in enumerate(schedules.customer):
-        pieces = slice(schedules.first[place], schedules.first[place + 1])
-        at = int(np.searchsorted(clock.at_start[pieces], needed[who], "right")) - 1
-        left = needed[who] - clock.at_start[pieces][at]
-        death[who] = schedules.start[pieces][at] + left / clock.g[pieces][at]
-    active = np.minimum(death, T)
-    x = rng.poisson(rng.gamma(TRUTH.r, 1 / TRUTH.alpha, n) * active).astype(np.float64)
-    last = active * rng.uniform(size=n) ** (1 / np.maximum(x, 1))
-    return Rows.of(x, np.where(x > 0, last, 0), T), schedules, m
 
 
-def halves(rows: Rows, schedules: Schedules) -> tuple[Rows, Rows]:
-    loud: Bools = np.zeros(len(rows.x), dtype=np.bool_)
-    loud[schedules.customer] = True
-    quiet, rest = (Rows(rows.x[w], rows.t_x[w], rows.T[w], rows.weight[w]) for w in (~loud, loud))
-    return quiet, rest
+def better_ranked(it: Case, some: Bools) -> float:
+    """By how much the AUC of P(alive) among some exceeds that of the model without complaints."""
+    alive = it.world.alive[some]
+    return auc(it.alive[some], alive) - auc(it.plain[some], alive)
 
 
-def test_the_gradient_is_the_slope_of_the_likelihood() -> None:
-    rows, schedules, _ = simulate(Gamma(1, 1.5, -0.4), 400, 1)
-    quiet, loud = halves(rows, schedules)
-    at = np.array([*np.log([0.7, 8, 1, 30]), 0.8, 1.2, -0.2])
-    value, gradient = log_likelihood_with_gradient(at, quiet, loud, schedules)
-    clock = Clock.of(schedules, Gamma(0.8, 1.2, -0.2))
-    direct = complaint_clock.log_likelihood(Params(0.7, 8, 1, 30), clock, rows.x, rows.t_x, rows.T)
-    assert value == pytest.approx(direct.sum(), rel=1e-12)
-    for j, move in enumerate(np.eye(7) * 1e-5):
-        above, _ = log_likelihood_with_gradient(at + move, quiet, loud, schedules)
-        below, _ = log_likelihood_with_gradient(at - move, quiet, loud, schedules)
-        assert gradient[j] == pytest.approx((above - below) / 2e-5, rel=1e-5, abs=1e-3)
+def calibration_error(alive: Bools, chance: Floats) -> float:
+    tenths = np.array_split(np.argsort(chance), 10)
+    return float(sum(abs(alive[i].mean() - chance[i].mean()) * len(i) for i in tenths) / len(alive))
 
 
-def test_the_true_effect_is_found_within_its_errors() -> None:
-    truth = Gamma(1, 1.5, -0.4)
-    rows, schedules, complaints = simulate(truth, 2500, 3)
-    found = fit_clock(rows, schedules, complaints)
-    for name, error in found.standard_errors.items():
-        assert abs(getattr(found.gamma, name) - getattr(truth, name)) < 3 * error
+@pytest.mark.parametrize("name", MAIN)
+def test_the_true_effect_is_found_whoever_complains(name: str) -> None:
+    found = case(MAIN[name]).found
+    for phase in PHASES:
+        truth, estimate = getattr(HARM, phase), getattr(found.gamma, phase)
+        assert abs(estimate - truth) < 0.3
+        assert estimate * truth > 0
+        assert abs(estimate - truth) < 4 * found.standard_errors[phase]
+    assert found.p_value < 1e-6
     assert found.usable
 
 
-def test_where_complaints_have_no_effect_none_is_claimed() -> None:
-    rows, schedules, complaints = simulate(Gamma(0, 0, 0), 2000, 4)
-    found = fit_clock(rows, schedules, complaints)
-    for name, error in found.standard_errors.items():
-        assert abs(getattr(found.gamma, name)) < 3 * error
+@pytest.mark.parametrize("name", MAIN)
+def test_where_complaints_have_no_effect_none_is_claimed(name: str) -> None:
+    found = case(replace(MAIN[name], harm=NO_HARM)).found
+    for phase in PHASES:
+        assert abs(getattr(found.gamma, phase)) < 2.5 * found.standard_errors[phase]
+    assert found.p_value >= 0.01
     assert not found.usable
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_with_complaints_it_is_better_known_who_is_alive(name: str) -> None:
+    it = case(MAIN[name])
+    assert auc(it.alive, it.world.alive) >= 0.895
+    assert better_ranked(it, np.ones(len(it.alive), dtype=np.bool_)) >= 0
+    assert calibration_error(it.world.alive, it.alive) <= 0.015
+    # Where anybody complains, a complaint tells nothing of life, and all that is left to know is its harm.
+    assert better_ranked(it, it.world.recent) >= (0.003 if MAIN[name].who == "anybody" else 0.015)
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_in_worlds_unlike_the_model_the_answer_is_sane_and_still_better_than_without(name: str) -> None:
+    it = case(OTHER[name])
+    assert it.found.purchase.converged
+    assert (np.abs(it.found.gamma.of_leaving) < 2).all()
+    errors = [it.found.standard_errors[phase] for phase in PHASES]
+    assert np.isfinite(errors).all()
+    assert better_ranked(it, np.ones(len(it.alive), dtype=np.bool_)) > 0
+    assert calibration_error(it.world.alive, it.alive) <= max(
+        0.015, calibration_error(it.world.alive, it.plain)
+    )
+
+
+@pytest.mark.parametrize("name", ["harm fades", "regular buying", "rates are correlated"])
+def test_the_sign_of_the_effect_is_right_in_worlds_unlike_the_model_too(name: str) -> None:
+    gamma = case(OTHER[name]).found.gamma
+    assert min(gamma.open, gamma.mishandled) > 0.3
+    assert gamma.recovered < 0
+
+
+def test_how_complaints_come_is_found_too() -> None:
+    living, anybody, about, answered = (case(kind).found.gamma for kind in MAIN.values())
+    assert living.coming_after_death < 0.05
+    assert anybody.coming_after_death > 0.9
+    assert living.coming_per_purchase < 1 < about.coming_per_purchase
+    assert living.closing_rate == anybody.closing_rate == 0
+    assert answered.closing_rate == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("closing", [-np.inf, -0.7])
+def test_the_gradient_is_the_slope_of_the_likelihood(closing: float) -> None:
+    world = simulate(Kind(), 300, 1)
+    rows, some = world.rows, world.schedules.customer
+    quiet = np.setdiff1d(np.arange(len(rows)), some)
+    history = History.of(world.schedules, rows.x[some], rows.t_x[some], rows.T[some])
+    split = (
+        Rows(rows.x[quiet], rows.t_x[quiet], rows.T[quiet], rows.weight[quiet]),
+        Loud.of(history, rows.weight[some]),
+    )
+    at = np.array([*np.log([0.7, 8, 1, 30]), 0.8, 1.2, -0.2, 0.2, 3.5, -1.0, -0.5, 0.3, closing])
+    _, gradient = log_likelihood_with_gradient(at, *split)
+    for j, move in enumerate(np.eye(len(NAMES)) * 1e-5):
+        if j == CLOSING and not np.isfinite(closing):
+            continue
+        above, _ = log_likelihood_with_gradient(at + move, *split)
+        below, _ = log_likelihood_with_gradient(at - move, *split)
+        assert gradient[j] == pytest.approx((above - below) / 2e-5, rel=1e-5, abs=1e-3), NAMES[j]
 
 
 def test_few_complaints_are_not_enough_to_go_by() -> None:
-    rows, schedules, _ = simulate(Gamma(2, 2, 2), 300, 5)
-    found = fit_clock(rows, schedules, complaints=complaint_fit.ENOUGH_COMPLAINTS - 1)
-    assert not found.usable
+    world = case(MAIN["only the living complain"])
+    few = replace(world.found, complaints=complaint_fit.ENOUGH_COMPLAINTS - 1)
+    assert not few.usable
+    assert few.why_not == "199 complaints are fewer than 200"
 
 
 def test_without_complaints_the_fit_is_the_plain_one_and_nothing_is_claimed() -> None:
-    rows, _, _ = simulate(Gamma(0, 0, 0), 300, 6)
+    rows = simulate(Kind(weekly=0.0), 300, 6).rows
     found = fit_clock(rows, Schedules.none(), 0)
     assert found.gamma == Gamma(0, 0, 0)
     assert found.p_value == 1
+    assert found.purchase == pareto_nbd.fit(rows)
+
+
+def customers(x: list[float], t_x: list[float], T: list[float]) -> Rows:
+    return Rows.of(np.array(x), np.array(t_x), np.array(T))
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaints"),
+    [
+        (customers([3], [20], [30]), {0: [Complaint(22, 24, "mishandled")]}),
+        (customers([0], [0], [0]), {0: [Complaint(0)]}),
+        (customers([0] * 30, [0] * 30, [5] * 30), {0: [Complaint(1)], 3: [Complaint(5)]}),
+        (customers([2] * 30, [4] * 30, [5] * 30), {i: [Complaint(1, 2, "recovered")] for i in range(30)}),
+        (customers([400, 0], [52, 0], [52, 1e-6]), {0: [Complaint(52)], 1: [Complaint(-3, 0, "mishandled")]}),
+        (customers([5, 1], [9, 2], [80, 90]), {0: [Complaint(9 + i / 3, 10 + i / 3) for i in range(100)]}),
+    ],
+    ids=[
+        "one row",
+        "no time",
+        "nobody bought again",
+        "all complained",
+        "hundreds of purchases",
+        "100 complaints",
+    ],
+)
+@pytest.mark.parametrize("use_prior", [True, False])
+def test_a_fit_to_little_or_odd_data_is_finite(
+    rows: Rows, complaints: dict[int, list[Complaint]], use_prior: bool
+) -> None:
+    schedules = Schedules.of(complaints)
+    found = fit_clock(rows, schedules, 300, use_prior=use_prior)
+    assert np.isfinite(found.gamma.of_leaving).all()
+    assert 0 <= found.p_value <= 1
+    alive = complaint_clock.p_alive(
+        found.purchase.params, Clock.of(schedules, found.gamma), rows.x, rows.t_x, rows.T
+    )
+    assert ((alive >= 0) & (alive <= 1)).all()

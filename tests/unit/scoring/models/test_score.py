@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from scoring.models import gamma_gamma, pareto_nbd, reasons, score
 from scoring.models.calibration import IDENTITY, Calibrator
 from scoring.models.clv import WEEKS_PER_MONTH, Terms, clv
-from scoring.models.complaint_clock import Clock
+from scoring.models.complaint_clock import Clock, Gamma
 from scoring.models.complaints import Complaint, Outcome, Schedules
 from scoring.models.crossing import FAR, SECOND, crossing
 from scoring.models.rfm import Summary
 from scoring.models.score import Customers, Model
 
 MODEL = Model()
+SIGNS = Gamma(1.0, 1.5, -0.4, 0.8, 40.0, 0.1, 3.0, 1.5, closing_rate=0.2)
 OUTCOMES: list[Outcome] = ["recovered", "mishandled"]
 
 
@@ -86,9 +87,12 @@ def test_nobody_is_scored_without_a_fuss() -> None:
     seed=st.integers(0, 10**6),
     horizon=st.floats(1, 52),
     calibrator=st.sampled_from([IDENTITY, Calibrator(-0.4, 0.7)]),
+    gamma=st.sampled_from([MODEL.gamma, SIGNS]),
 )
-def test_reasons_add_up_to_the_log_odds_of_churn(seed: int, horizon: float, calibrator: Calibrator) -> None:
-    customers, model = some_customers(seed, 12), replace(MODEL, calibrator=calibrator)
+def test_reasons_add_up_to_the_log_odds_of_churn(
+    seed: int, horizon: float, calibrator: Calibrator, gamma: Gamma
+) -> None:
+    customers, model = some_customers(seed, 12), replace(MODEL, calibrator=calibrator, gamma=gamma)
     found = reasons.contributions(customers, model, horizon)
     churn = score.churn(customers, model, horizon)
     for row in range(12):
@@ -99,19 +103,23 @@ def test_reasons_add_up_to_the_log_odds_of_churn(seed: int, horizon: float, cali
 
 
 @settings(max_examples=25)
-@given(seed=st.integers(0, 10**6))
-def test_factors_are_neutralised_one_after_another(seed: int) -> None:
+@given(seed=st.integers(0, 10**6), model=st.sampled_from([MODEL, replace(MODEL, gamma=SIGNS)]))
+def test_factors_are_neutralised_one_after_another(seed: int, model: Model) -> None:
     customers = some_customers(seed, 9)
-    found = reasons.contributions(customers, MODEL, 13)
-    left = score.log_odds_churn(customers, MODEL, 13)
+    found = reasons.contributions(customers, model, 13)
+    left = score.log_odds_churn(customers, model, 13)
     np.testing.assert_allclose(found.log_odds, left, atol=1e-9)
-    np.testing.assert_allclose(found.odds.churn, score.churn(customers, MODEL, 13), atol=1e-12)
+    np.testing.assert_allclose(found.odds.churn, score.churn(customers, model, 13), atol=1e-12)
     for code, phase in reasons.COMPLAINTS.items():
         customers = replace(customers, schedules=customers.schedules.without(phase))
-        after = score.log_odds_churn(customers, MODEL, 13)
+        after = score.log_odds_churn(customers, model, 13)
         np.testing.assert_allclose(found.factors[code], left - after, atol=1e-9)
         left = after
-    heard = score.log_odds_churn(replace(customers, t_x=customers.T), MODEL, 13)
+    customers = replace(customers, schedules=Schedules.none())
+    after = score.log_odds_churn(customers, model, 13)
+    np.testing.assert_allclose(found.factors[reasons.VOICED], left - after, atol=1e-9)
+    left = after
+    heard = score.log_odds_churn(replace(customers, t_x=customers.T), model, 13)
     np.testing.assert_allclose(found.factors["silence"], left - heard, atol=1e-9)
 
 

@@ -1,5 +1,6 @@
 """What the model says of a state is what it says of the history that the state was made of."""
 
+from dataclasses import replace
 from typing import Literal
 from uuid import UUID, uuid4, uuid5
 
@@ -9,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from scoring.care.domain import PUBLISHED
+from scoring.care.domain import PUBLISHED, Served
 from scoring.facts.domain import DAY, SEVERITIES, WEEK, Complaint, Purchase, Spell, State, summarize
 from scoring.facts.reading import micros
 from scoring.models import complaints as model
+from scoring.models.complaint_clock import Gamma
 from scoring.models.complaints import PHASES, Schedules
 from scoring.models.score import Customers
 from scoring.models.score import score as score_of
 from scoring.serving.domain import CitedComplaint, Known, Scored, scores
 from scoring.serving.figures import concatenated, customers_of, figures, schedules_of
+from scoring.serving.texts import say
 from shared.testing import FixedClock
 
 WHO = UUID(int=7)
@@ -26,6 +29,14 @@ START = micros(NOW) - 800 * DAY
 
 days = st.integers(0, 790 * 24).map(lambda hours: hours * DAY // 24)
 Outcome = Literal["recovered", "mishandled"]
+
+SEEN_AS_SIGNS = replace(
+    PUBLISHED,
+    model=replace(PUBLISHED.model, gamma=Gamma(1.0, 1.5, -0.4, 0.8, 40.0, 0.1, 3.0, 1.5, closing_rate=0.2)),
+)
+"""A model in which complaints were estimated to be signs of life."""
+
+models = st.sampled_from([PUBLISHED, SEEN_AS_SIGNS])
 
 
 @st.composite
@@ -72,12 +83,14 @@ def of_history(bought: list[Purchase], complained: list[Complaint]) -> Customers
 
 
 @settings(max_examples=200, deadline=None)
-@given(lives())
-def test_a_state_scores_as_its_whole_history_does(life: tuple[list[Purchase], list[Complaint]]) -> None:
+@given(lives(), models)
+def test_a_state_scores_as_its_whole_history_does(
+    life: tuple[list[Purchase], list[Complaint]], served: Served
+) -> None:
     bought, complained = life
     state = summarize([*bought, *complained])
-    found = score_of(customers_of([state], micros(NOW)), PUBLISHED.model, 13.0)
-    expected = score_of(of_history(bought, complained), PUBLISHED.model, 13.0)
+    found = score_of(customers_of([state], micros(NOW)), served.model, 13.0)
+    expected = score_of(of_history(bought, complained), served.model, 13.0)
     assert found.churn[0] == pytest.approx(expected.churn[0], rel=1e-9)
     assert found.p_alive[0] == pytest.approx(expected.p_alive[0], rel=1e-9)
     assert found.clv[0] == pytest.approx(expected.clv[0], rel=1e-9)
@@ -104,12 +117,12 @@ def test_schedules_of_groups_are_those_of_all(
     states = [[summarize([*bought, *complained]) for bought, complained in group] for group in groups]
     joined = concatenated([(len(group), schedules_of(group)) for group in states])
     expected = schedules_of([state for group in states for state in group])
-    for column in ("customer", "first", "start", "z"):
+    for column in ("customer", "first", "start", "z", "opened"):
         assert np.array_equal(getattr(joined, column), getattr(expected, column))
 
 
-def one_score(one: Known, horizon_days: int = 90) -> Scored:
-    return scores([one], PUBLISHED, horizon_days, 90, NOW)[0]
+def one_score(one: Known, horizon_days: int = 90, served: Served = PUBLISHED) -> Scored:
+    return scores([one], served, horizon_days, 90, NOW)[0]
 
 
 def known(state: State, **more: object) -> Known:
@@ -117,15 +130,33 @@ def known(state: State, **more: object) -> Known:
 
 
 @settings(max_examples=150, deadline=None)
-@given(lives(), st.integers(1, 3650))
+@given(lives(), models, st.integers(1, 3650))
 def test_reasons_add_up_to_the_log_odds_of_churn(
-    life: tuple[list[Purchase], list[Complaint]], horizon_days: int
+    life: tuple[list[Purchase], list[Complaint]], served: Served, horizon_days: int
 ) -> None:
-    found, reasons, _ = one_score(known(summarize([*life[0], *life[1]])), horizon_days)
+    found, reasons, _ = one_score(known(summarize([*life[0], *life[1]])), horizon_days, served)
     assert found is not None
     assert sum(reason.contribution for reason in reasons) == pytest.approx(found.log_odds, abs=1e-9)
     assert found.churn == special.expit(found.log_odds)
     assert reasons[-1].code == "base"
+
+
+def test_where_complaints_are_signs_of_life_a_reason_says_so_and_cites_them() -> None:
+    ticket = uuid4()
+    bought = Purchase(WHO, WHO, 1, WHO, START, 100, 100, True)
+    spell = Spell(micros(NOW) - 9 * DAY, None, 0)
+    state = summarize([bought, Complaint(ticket, WHO, 1, ticket, 2, True, (spell,))])
+    cited = [CitedComplaint(ticket, frozenset({0}))]
+    reasons = one_score(known(state, complaints=cited), served=SEEN_AS_SIGNS).reasons
+    told = {reason.code: reason for reason in reasons}
+    assert told["complaint_voiced"].contribution < 0 < told["complaint_open"].contribution
+    assert told["complaint_voiced"].evidence == (ticket,)
+    assert (
+        say(told["complaint_voiced"].said, "en")
+        == "Complained 9 days ago; customers who have left seldom do."
+    )
+    reasons = one_score(known(state, complaints=cited)).reasons
+    assert "complaint_voiced" not in {reason.code for reason in reasons}
 
 
 def test_a_complaint_is_cited_for_the_phases_it_was_in() -> None:

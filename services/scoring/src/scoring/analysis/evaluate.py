@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scoring.analysis import files
+from scoring.analysis.model_file import named
 from scoring.models import forecast
 from scoring.models.backtest import (
     Complaints,
@@ -22,6 +23,7 @@ from scoring.models.backtest import (
     like_origin,
 )
 from scoring.models.calibration import why_not
+from scoring.models.complaint_fit import ENOUGH_COMPLAINTS
 from scoring.models.metrics import Metrics
 
 DESCRIPTION = """\
@@ -197,6 +199,7 @@ def _complaints(found: Evaluation, now: Cut) -> dict[str, Any] | None:
         "complaints": now.complaints,
         "effect": "estimated" if used else "prior",
         "p_value": None if clock is None else clock.p_value,
+        "why_not": f"fewer than {ENOUGH_COMPLAINTS} complaints" if clock is None else clock.why_not,
     }
 
 
@@ -205,7 +208,7 @@ def _of_gamma(found: Evaluation) -> dict[str, float]:
     clock = found.fitted.clock
     if clock is None or not clock.usable:
         return {}
-    return {f"gamma_{phase}": error for phase, error in clock.standard_errors.items()}
+    return named(clock.standard_errors)
 
 
 def _known(errors: dict[str, float]) -> dict[str, float | None]:

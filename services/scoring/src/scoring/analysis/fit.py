@@ -13,10 +13,9 @@ from scoring.analysis.model_file import (
     PURCHASES,
     SPENDING,
     WITH_COMPLAINTS,
-    all_of,
     document,
-    gammas,
     known,
+    named,
 )
 from scoring.analysis.since_first import Known
 from scoring.models import gamma_gamma, pareto_nbd
@@ -103,19 +102,21 @@ def _fit_with_complaints(model: str, prior: str, rows: Rows, complaints: Known) 
     use_prior = prior == "published"
     found = fit_clock(rows, complaints.schedules, complaints.complaints, use_prior=use_prior)
     told = document(model, prior, found.purchase)
-    told["parameters"] |= gammas(found.gamma)
-    told["standard_errors"] |= known({f"gamma_{name}": e for name, e in found.standard_errors.items()})
+    told["parameters"] |= named(asdict(found.gamma))
+    told["standard_errors"] |= known(named(found.standard_errors))
     told["evidence"] = {
         "complaints": found.complaints,
+        "log_likelihood_with_complaints": found.log_likelihood,
         "statistic": found.statistic,
         "p_value": found.p_value,
         "used": found.usable,
+        "why_not": found.why_not,
     }
     if found.usable:
-        told["in_use"] = asdict(found.purchase.params) | all_of(found.gamma)
+        told["in_use"] = asdict(found.purchase.params) | named(asdict(found.gamma))
     else:
         without = pareto_nbd.fit(rows, use_prior=use_prior).params
-        told["in_use"] = asdict(without) | gammas(PRIOR_GAMMA if use_prior else NO_EFFECT)
+        told["in_use"] = asdict(without) | named(asdict(PRIOR_GAMMA if use_prior else NO_EFFECT))
     return told
 
 
@@ -135,5 +136,5 @@ def _doubts(told: dict[str, Any]) -> list[str]:
         found.append(f"the data hardly determine {', '.join(loose)}: see standard_errors")
     if "evidence" in told and not told["evidence"]["used"]:
         effect = "the prior effect" if told["prior"] == "published" else "no effect"
-        found.append(f"the evidence for an effect of complaints is too weak: forecasts use {effect}")
+        found.append(f"forecasts use {effect} of complaints, not the estimate: {told['evidence']['why_not']}")
     return found

@@ -1,7 +1,7 @@
 """model.json: a fitted model by its name, with parameters as the literature calls them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -19,6 +19,25 @@ PURCHASES: Mapping[str, ModuleType] = MappingProxyType(
     {"pareto-nbd": pareto_nbd, "bg-nbd": bg_nbd, "mbg-nbd": mbg_nbd, WITH_COMPLAINTS: pareto_nbd}
 )
 MODELS = (*PURCHASES, SPENDING)
+
+_POSITIVE, _NOT_NEGATIVE = "a positive number", "0 or more"
+_ABOVE_1 = "a number above 1: the mean amount would be infinite"
+_RULES: Mapping[str, Callable[[float], bool]] = {
+    "a number": lambda _: True,
+    _POSITIVE: lambda value: value > 0,
+    _NOT_NEGATIVE: lambda value: value >= 0,
+    _ABOVE_1: lambda value: value > 1,
+    "from 0 to 1": lambda value: 0 <= value <= 1,
+}
+_ALONG = {
+    "coming_shape": _POSITIVE,
+    "coming_rate": _POSITIVE,
+    "coming_after_death": "from 0 to 1",
+    "coming_per_purchase": _NOT_NEGATIVE,
+    "coming_lag": _POSITIVE,
+    "closing_rate": _NOT_NEGATIVE,
+}
+"""What is estimated along with γ; older files have none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +69,9 @@ def known(errors: Mapping[str, float]) -> dict[str, float | None]:
     return {name: float(error) if math.isfinite(error) else None for name, error in errors.items()}
 
 
-def gammas(gamma: Gamma) -> dict[str, float]:
-    """γ of the phases, by the names they have in the file."""
-    return {f"gamma_{phase}": getattr(gamma, phase) for phase in PHASES}
-
-
-def all_of(gamma: Gamma) -> dict[str, float]:
-    """γ, and what was estimated along with it."""
-    return gammas(gamma) | {name: value for name, value in asdict(gamma).items() if name not in PHASES}
+def named(of_complaints: Mapping[str, float]) -> dict[str, float]:
+    """γ of the phases, and what is estimated along with it, by the names they have in the file."""
+    return {(f"gamma_{name}" if name in PHASES else name): value for name, value in of_complaints.items()}
 
 
 def read(path: Path) -> Read:
@@ -73,23 +87,20 @@ def read(path: Path) -> Read:
         raise BadFile(f'{path}: field "{where}" is missing; it names the parameters of {name}')
     wrong: list[str] = []
 
-    def value(field: str, rule: str = "a positive number", least: float = 0.0) -> float:
+    def value(field: str, rule: str = _POSITIVE) -> float:
         found = _number(values.get(field))
-        if not (math.isfinite(found) and found > least):
+        if not (math.isfinite(found) and _RULES[rule](found)):
             wrong.append(f'{path}: field "{where}.{field}": {repr(values.get(field))[:60]} is not {rule}')
         return found
 
     numbers = [
-        value("q", "a number above 1: the mean amount would be infinite", 1.0)
-        if name == SPENDING and field.name == "q"
-        else value(field.name)
+        value("q", _ABOVE_1) if name == SPENDING and field.name == "q" else value(field.name)
         for field in fields(kind)
     ]
     gamma = {}
     if name == WITH_COMPLAINTS:
-        gamma = {phase: value(f"gamma_{phase}", "a number", -math.inf) for phase in PHASES}
-        along = [field.name for field in fields(Gamma) if field.name not in PHASES and field.name in values]
-        gamma |= {one: value(one, "a number", -math.inf) for one in along}
+        gamma = {phase: value(f"gamma_{phase}", "a number") for phase in PHASES}
+        gamma |= {one: value(one, rule) for one, rule in _ALONG.items() if one in values}
     if wrong:
         raise BadFile("\n".join(wrong))
     return Read(name, kind(*numbers), Gamma(**gamma) if gamma else NO_EFFECT)

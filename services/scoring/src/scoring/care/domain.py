@@ -33,13 +33,16 @@ AS_THE_PRIOR: Covariance = tuple(tuple(row) for row in (PRIOR_SIGMA**2 * np.eye(
 
 @dataclass(frozen=True, slots=True)
 class ComplaintEffect:
-    """What complaints do to the hazard of leaving, as estimated; `used` where the data are clear enough."""
+    """What complaints do to the hazard of leaving, as estimated; `used` where the data are clear enough, and
+    `why`, or why not. Of models of before it is not known from how many complaints, which is 0 then."""
 
     gamma: Mapping[str, float]
     standard_errors: Mapping[str, float | None]
     statistic: float
     p_value: float
     used: bool
+    why: str = "an estimate by an earlier method, which was shown but not used"
+    complaints: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +134,13 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         raise Conflict(
             "No customer has bought yet, so there is nothing to fit a model to; import orders first."
         )
-    clock = _fit_clock(population)
-    purchase = pareto_nbd.fit(rows)
+    plain, clock = pareto_nbd.fit(rows), _fit_clock(population)
+    purchase, gamma = plain, PRIOR_GAMMA
+    if clock is not None and clock.usable:
+        purchase, gamma = clock.purchase, clock.gamma
     spend = gamma_gamma.fit(rows.x, population.mean_amount)
     grid = loyalty.quantile_grid(purchase.params, rows.x, rows.T)
-    covariance = posterior_covariance(pareto_nbd, rows, purchase.params)
+    covariance = posterior_covariance(pareto_nbd, rows, plain.params)
     return Served(
         version=version,
         kind=KIND,
@@ -151,8 +156,7 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         },
         rate_quantiles=tuple(grid.tolist()),
         complaint_effect=_effect(clock),
-        # Not the estimate: where only the living complain, it takes complaints for a sign of life.
-        model=Model(purchase.params, PRIOR_GAMMA, spend.params if spend.n else PUBLISHED.model.spend),
+        model=Model(purchase.params, gamma, spend.params if spend.n else PUBLISHED.model.spend),
         covariance=_rows(covariance),
     )
 
@@ -168,7 +172,13 @@ def _effect(clock: ClockFit | None) -> ComplaintEffect | None:
     if clock is None:
         return None
     return ComplaintEffect(
-        asdict(clock.gamma), _known(clock.standard_errors), clock.statistic, clock.p_value, used=False
+        gamma=asdict(clock.gamma),
+        standard_errors=_known(clock.standard_errors),
+        statistic=clock.statistic,
+        p_value=clock.p_value,
+        used=clock.usable,
+        why=clock.why_not or "there are enough complaints, and the test is clear",
+        complaints=clock.complaints,
     )
 
 

@@ -13,14 +13,19 @@ class ServeModel(Body):
 
 
 class ComplaintEffectView(View):
-    """What the data say of complaints, in logarithms of the hazard of leaving, at severity 1; `used` where
-    they are enough and the likelihood-ratio test is clear. Until then a belief is used: see parameters."""
+    """What the data say of complaints. `gamma`: `open`, `mishandled` and `recovered` in logarithms of the
+    hazard of leaving, at severity 1; the others say how complaints come, and how far they are signs of life.
+    `statistic` and `p_value` are of the likelihood-ratio test against no effect, with the number of
+    `complaints` behind it. `used` where they are enough and the test is clear; `why`, or why not: then a
+    belief is used, see parameters."""
 
     gamma: dict[str, float]
     standard_errors: dict[str, float | None]
     statistic: float
     p_value: float
+    complaints: int
     used: bool
+    why: str
 
 
 class MetricsView(View):

@@ -10,36 +10,28 @@ P(alive) = 1/(1+I), and ln L = lnΓ(R) − lnΓ(r) + r·ln α − R·ln(α+T) + 
 Within a piece of constant g the integral is that of `integral`, with A = α+u₀ and B = (β+G(u₀))/g, so that it
 is as exact as without complaints; rows that have none are plain Pareto/NBD. After T the known windows go on
 as scheduled, and what is open stays open.
+
+Where it was estimated that complaints are signs of life, what `complaint_signs` derives multiplies the
+integrand of I; nothing of the kind is believed before (`Gamma`).
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from . import pareto_nbd
+from . import complaint_integral, pareto_nbd
 from .arrays import Floats, Ints, floats, in_pieces, joined, weighed
-from .complaints import Schedules
+from .complaint_effect import NO_EFFECT as NO_EFFECT
+from .complaint_effect import PRIOR_GAMMA as PRIOR_GAMMA
+from .complaint_effect import Gamma as Gamma
+from .complaint_signs import History, Signs, quiet_log_odds
+from .complaints import Schedules, log_sum, running, sums
 from .integral import integral
 from .pareto_nbd import Params
-
-
-@dataclass(frozen=True, slots=True)
-class Gamma:
-    """By how much, in logarithms, each phase of a complaint of severity 1 changes the hazard of dying."""
-
-    open: float
-    mishandled: float
-    recovered: float
-
-
-NO_EFFECT = Gamma(0.0, 0.0, 0.0)
-PRIOR_GAMMA = Gamma(open=1.5, mishandled=2.0, recovered=0.3)
-"""Believed until there are data: an open complaint makes leaving 4.5 times as likely per week, a
-mishandled one 7.4 times, so that most such customers are lost within the window; a good recovery takes nearly
-all of it back (1.3 times), but makes nobody better than before."""
+from .rising import log_rising
 
 
 class Clock(NamedTuple):
@@ -50,6 +42,7 @@ class Clock(NamedTuple):
     end: Floats
     g: Floats
     at_start: Floats
+    gamma: Gamma
 
     @property
     def rows(self) -> Ints:
@@ -59,23 +52,11 @@ class Clock(NamedTuple):
     @classmethod
     def of(cls, schedules: Schedules, gamma: Gamma) -> "Clock":
         """The clock that γ makes of the schedules."""
+        start, end = schedules.start, schedules.end
         if not schedules.customer.size:
-            return cls(schedules, schedules.customer, schedules.start, schedules.start, schedules.start)
-        owner = np.repeat(np.arange(len(schedules.customer)), np.diff(schedules.first))
-        end = np.append(schedules.start[1:], np.inf)[: len(owner)]
-        end[schedules.first[1:] - 1] = np.inf
-        g = np.exp(schedules.z @ np.array([gamma.open, gamma.mishandled, gamma.recovered]))
-        return cls(schedules, owner, end, g, running(schedules, g * (end - schedules.start)))
-
-
-def running(schedules: Schedules, amounts: Floats) -> Floats:
-    """For each piece the sum of its customer's amounts before it; exact, however many customers."""
-    total = np.zeros_like(amounts)
-    counts = np.diff(schedules.first)
-    for place in range(1, int(counts.max(initial=0))):
-        here = schedules.first[:-1][counts > place] + place
-        total[here] = total[here - 1] + amounts[here - 1]
-    return total
+            return cls(schedules, schedules.customer, end, start, start, gamma)
+        g = np.exp(schedules.z @ gamma.of_leaving)
+        return cls(schedules, schedules.owner, end, g, running(schedules, g * (end - start)), gamma)
 
 
 class Stretch(NamedTuple):
@@ -100,42 +81,52 @@ def stretch(clock: Clock, since: Floats, until: Floats) -> Stretch:
 
 def time_on(clock: Clock, instant: Floats) -> Floats:
     """G(t), per customer of the schedules."""
-    parts = clock.g * np.clip(np.minimum(clock.end, instant[clock.owner]) - clock.schedules.start, 0.0, None)
-    return sums(clock.owner, parts, len(instant))
+    within = np.clip(np.minimum(clock.end, instant[clock.owner]) - clock.schedules.start, 0.0, None)
+    return sums(clock.owner, clock.g * within, len(instant))
 
 
 def pieces_of_log_odds(
-    params: Params, clock: Clock, x: Floats, since: Floats, until: Floats, seen_from: Floats
+    params: Params,
+    clock: Clock,
+    x: Floats,
+    since: Floats,
+    until: Floats,
+    seen_from: Floats,
+    signs: Signs | None = None,
 ) -> tuple[Stretch, Floats]:
-    """Of each stretch ln of s∫ ((α+T)/(α+u))^R ((β+G(T))/(β+G(u)))^s g/(β+G(u)) du; T is `seen_from`."""
+    """Of each stretch ln of s∫ ((α+T)/(α+u))^R ((β+G(T))/(β+G(u)))^s g/(β+G(u)) du; T is `seen_from`.
+
+    `signs` are what complaints tell of a death there.
+    """
     part = stretch(clock, since, until)
     b, g = params.beta + part.at_start, clock.g[part.piece]
     k, a = (params.r + x)[part.owner], params.alpha + part.start
-    inner = integral(k, params.s, a, b / g, part.length)
     ahead = seen_from[part.owner] - part.start
     gained = time_on(clock, seen_from)[part.owner] - part.at_start
-    log = np.log(params.s * g / b * inner)
-    log += k * np.log1p(ahead / a) + params.s * np.log1p(gained / b)
-    return part, log
-
-
-def sums(owner: Ints, amounts: Floats, customers: int) -> Floats:
-    """The sum of each customer's pieces."""
-    return np.bincount(owner, amounts, minlength=customers).astype(np.float64)
-
-
-def log_sum(owner: Ints, logs: Floats, customers: int) -> Floats:
-    """ln Σ exp over each customer's pieces; −∞ for those who have none."""
-    highest = np.full(customers, -np.inf)
-    np.maximum.at(highest, owner, logs)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = sums(owner, np.exp(logs - highest[owner]), customers)
-        return np.asarray(np.where(np.isfinite(highest), highest + np.log(total), highest))
+    log = k * np.log1p(ahead / a) + params.s * np.log1p(gained / b)
+    if signs is None:
+        return part, log + np.log(params.s * g / b * integral(k, params.s, a, b / g, part.length))
+    told = signs.told(part.piece, part.start)
+    inner = complaint_integral.integral(k, params.s, a, b / g, told, part.length)
+    return part, log + np.log(params.s * g / b * inner) + signs.log_ratio(part.piece, told, part.length)
 
 
 def log_odds_dead(params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
-    """ln I; −∞ where T = t_x."""
+    """ln I, with what complaints tell of life; −∞ where T = t_x."""
     x, t_x, T = floats(x, t_x, T)
+    gamma, rows = clock.gamma, clock.rows
+    if not gamma.tells_of_life:
+        return _log_odds_given(params, clock, x, t_x, T)
+    odds = quiet_log_odds(params, gamma, x, t_x, T)
+    if rows.size:
+        signs = Signs.of(gamma, History.of(clock.schedules, x[rows], t_x[rows], T[rows]))
+        part, logs = pieces_of_log_odds(params, clock, x[rows], signs.since, T[rows], T[rows], signs)
+        odds[rows] = log_sum(part.owner, logs, len(rows))
+    return odds
+
+
+def _log_odds_given(params: Params, clock: Clock, x: Floats, t_x: Floats, T: Floats) -> Floats:
+    """ln I where complaints are given and tell nothing."""
     odds = pareto_nbd.log_odds_dead(params, x, t_x, T)
     rows = clock.rows
     if rows.size:
@@ -145,18 +136,17 @@ def log_odds_dead(params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T:
 
 
 def log_likelihood(params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
-    """ln L of each row."""
+    """ln L of each row's purchases, complaints being given."""
     x, t_x, T = floats(x, t_x, T)
     r, alpha, s, beta = astuple(params)
     aged = T.copy()
     aged[clock.rows] = time_on(clock, T[clock.rows])
     return np.asarray(
-        special.gammaln(r + x)
-        - special.gammaln(r)
+        log_rising(r, x)
         - r * np.log1p(T / alpha)
         - x * np.log(alpha + T)
         - s * np.log1p(aged / beta)
-        + np.logaddexp(0, log_odds_dead(params, clock, x, t_x, T))
+        + np.logaddexp(0, _log_odds_given(params, clock, x, t_x, T))
     )
 
 
@@ -186,8 +176,9 @@ def churn(
     params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon: ArrayLike
 ) -> Floats:
     """1 − P(alive)·(1 − P₀(H)): the probability that nothing is bought in the `horizon` weeks after T."""
-    alive = p_alive(params, clock, x, t_x, T)
-    return np.asarray(1 - alive * (1 - p_no_purchase(params, clock, x, T, horizon)))
+    odds = log_odds_dead(params, clock, x, t_x, T)
+    silent = p_no_purchase(params, clock, x, T, horizon)
+    return np.asarray(np.minimum(special.expit(odds) + special.expit(-odds) * silent, 1.0))
 
 
 def expected_purchases(

@@ -1,164 +1,299 @@
 """Estimating what complaints do to the death hazard, together with the purchase model.
 
-The prior of γ is N(0, 2²): the sign is free. Whether complaints matter at all is a likelihood-ratio test
-against γ = 0, with as many degrees of freedom as phases that occurred.
+A complaint is an answer as much as a wound: where it is the living who complain, it says that its customer
+was alive, and those who never complain may be dead. Taken as given, such complaints make γ come out too low,
+the more so the shorter the phase. So how complaints come, and whether they follow purchases, is estimated
+too (`complaint_signs`). Whether a closing is a sign of life as well is decided by the likelihood.
 
-The likelihood takes the complaints as given. Where only customers who are still there complain, a complaint
-is also a sign of life, which it does not use: γ then comes out too low, above all that of an open complaint.
+The prior of γ is N(0, 2²): the sign is free. Whether complaints make customers leave is a likelihood-ratio
+test against γ = 0, with as many degrees of freedom as phases that occurred. Complaints that slow buying for a
+while without ending it look like leaving: that cannot be told apart by x, t_x and T, and γ then says so much.
 """
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
-from . import pareto_nbd
-from .arrays import Floats, floats, in_pieces, joined, weighed
-from .complaint_clock import Clock, Gamma, Stretch, log_sum, running, stretch, sums, time_on
-from .complaints import PHASES, Schedules
-from .fit import ENOUGH_REPEAT_BUYERS, PRIOR_SIGMA, Fit, climb, logs
-from .integral import Moments, moments
+from . import complaint_clock, pareto_nbd
+from .arrays import Bools, Floats
+from .complaint_clock import NO_EFFECT, Clock, Gamma
+from .complaint_likelihood import (
+    CLOSING,
+    LAG,
+    LEAVING,
+    NAMES,
+    RATE,
+    SHAPE,
+    Loud,
+    log_likelihood_with_gradient,
+    natural,
+    read,
+    slopes,
+)
+from .complaint_signs import History
+from .complaints import Schedules
+from .fit import ENOUGH_REPEAT_BUYERS, PRIOR_SIGMA, Fit, covariance, logs
 from .pareto_nbd import Params
 from .rfm import Rows
 
 GAMMA_SIGMA = 2.0
 ENOUGH_COMPLAINTS = 200
 SIGNIFICANT = 0.01
+_SAMPLE = 3000  # rows of either kind that the search begins with
+_ATTEMPTS = 3  # at the peak, each with the curvature where the one before ended
+_REACH = 12.0  # the point stays within ±12 of its start: finite where the likelihood has no peak
+_FLAT = 1e-2  # a slope per standard error that counts as none
+_STEP = 1e-4  # of the differences that give the curvature
+_LEAST_BEND = 1e-2  # of a direction that the data hardly determine
+_CLEARLY = 5.0  # in ln L: how much likelier it must be that closings are signs of life
 
 
 @dataclass(frozen=True, slots=True)
 class ClockFit:
-    """The purchase model fitted with complaints, γ, and the evidence for it."""
+    """The purchase model fitted with complaints, γ and what was estimated with it, and the evidence.
+
+    `standard_errors` go by the names of `gamma`'s fields, NaN where the data do not determine one.
+    `purchase.log_likelihood` is that of the purchases, complaints being given; `log_likelihood` that of both.
+    """
 
     purchase: Fit[Params]
     gamma: Gamma
     standard_errors: Mapping[str, float]
     complaints: int
-    statistic: float  # twice the gain in ln L over γ = 0
+    log_likelihood: float
+    statistic: float
+    """Twice the gain in ln L over γ = 0: the evidence that complaints make customers leave, or stay."""
     p_value: float
 
     @property
     def usable(self) -> bool:
-        """Whether γ may replace the prior effect: enough complaints, and a clear difference to none."""
-        return self.complaints >= ENOUGH_COMPLAINTS and self.p_value < SIGNIFICANT
+        """Whether the estimate may replace the prior effect: enough complaints, and clearly some effect."""
+        return self.why_not is None
+
+    @property
+    def why_not(self) -> str | None:
+        """What speaks against using the estimate; None: nothing."""
+        if self.complaints < ENOUGH_COMPLAINTS:
+            return f"{self.complaints} complaints are fewer than {ENOUGH_COMPLAINTS}"
+        if not self.p_value < SIGNIFICANT:
+            return (
+                f"p = {self.p_value:.2g} is not below {SIGNIFICANT}: no effect would explain the data as well"
+            )
+        if not self.purchase.converged:
+            return "the search for the most probable effect did not come to an end"
+        return None
 
 
 def fit_clock(rows: Rows, schedules: Schedules, complaints: int, *, use_prior: bool = True) -> ClockFit:
     """Maximum a posteriori over the rows, one per customer, of whom those in `schedules` complained.
 
-    Without the prior, of the purchase parameters and of γ, the maximum of the likelihood.
+    Without the prior, of the purchase parameters and γ, the maximum of the likelihood; how complaints come
+    keeps its weak prior.
     """
-    plain = np.ones(len(rows.x), dtype=np.bool_)
-    plain[schedules.customer] = False
-    quiet = Rows(rows.x[plain], rows.t_x[plain], rows.T[plain], rows.weight[plain]).for_fitting()
-    some = schedules.customer
-    loud = Rows(rows.x[some], rows.t_x[some], rows.T[some], rows.weight[some])
-    without = pareto_nbd.fit(rows, use_prior=use_prior)
+    plain = pareto_nbd.fit(rows, use_prior=use_prior)
     phases = schedules.z.any(axis=0)
-    free = np.append(np.ones(4, dtype=np.bool_), phases)
-
-    def likelihood(at: Floats) -> tuple[float, Floats]:
-        value, gradient = log_likelihood_with_gradient(at, quiet, loud, schedules)
-        return value, np.where(free, gradient, 0.0)
-
-    peak = climb(
-        likelihood,
-        [np.append(logs(without.params), np.zeros(len(PHASES)))],
-        centre=np.append(logs(pareto_nbd.prior(rows)), np.zeros(len(PHASES))),
-        weight=rows.customers,
-        sigma=np.repeat([PRIOR_SIGMA, GAMMA_SIGMA], [4, len(PHASES)]) if use_prior else np.inf,
-    )
-    gain = 2 * (peak.log_likelihood - likelihood(np.append(logs(without.params), np.zeros(len(PHASES))))[0])
-    errors = np.sqrt(np.clip(np.diag(peak.covariance), 0.0, None))
+    if not phases.any():
+        unknown = dict.fromkeys(NAMES[4:], np.nan)
+        return ClockFit(plain, NO_EFFECT, unknown, complaints, plain.log_likelihood, 0.0, 1.0)
+    search = _Search.of(rows, schedules, plain, use_prior=use_prior)
+    free = np.ones(len(NAMES), dtype=np.bool_)
+    free[LEAVING] = phases
+    free[CLOSING] = False
+    peak = search.peak(free)
+    gain = max(2 * (peak.log_likelihood - search.null(peak).log_likelihood), 0.0)
+    params, gamma = read(peak.at)
+    errors = peak.standard_errors()
+    given = complaint_clock.log_likelihood(params, Clock.of(schedules, gamma), rows.x, rows.t_x, rows.T)
     purchase = Fit(
-        params=Params(*(float(value) for value in np.exp(peak.at[:4]))),
-        standard_errors={
-            field.name: float(np.exp(peak.at[j]) * errors[j]) for j, field in enumerate(fields(Params))
-        },
-        log_likelihood=peak.log_likelihood,
+        params=params,
+        standard_errors=dict(zip(NAMES[:4], errors[:4].tolist(), strict=True)),
+        log_likelihood=float(rows.weight @ given),
         n=round(rows.customers),
         repeat_buyers=round(rows.repeat_buyers),
         prior_driven=use_prior and rows.repeat_buyers < ENOUGH_REPEAT_BUYERS,
         converged=peak.converged,
     )
     return ClockFit(
-        purchase=purchase,
-        gamma=Gamma(*(float(value) for value in peak.at[4:])),
-        standard_errors={name: float(error) for name, error in zip(PHASES, errors[4:], strict=True)},
+        purchase,
+        gamma,
+        standard_errors=dict(zip(NAMES[4:], errors[4:].tolist(), strict=True)),
         complaints=complaints,
-        statistic=max(gain, 0.0),
-        p_value=float(special.chdtrc(int(phases.sum()), max(gain, 0.0))) if phases.any() else 1.0,
+        log_likelihood=peak.log_likelihood,
+        statistic=gain,
+        p_value=float(special.chdtrc(int(phases.sum()), gain)),
     )
 
 
-def log_likelihood_with_gradient(
-    at: Floats, quiet: Rows, loud: Rows, schedules: Schedules
-) -> tuple[float, Floats]:
-    """Σ weight·ln L and its gradient in (ln r, ln α, ln s, ln β, γ), `loud` the rows of the schedules."""
-    value, gradient = pareto_nbd.log_likelihood_with_gradient(at[:4], quiet)
-    gradient = np.append(gradient, np.zeros(len(PHASES)))
-    if not schedules.customer.size:
-        return value, gradient
-    params = Params(*(float(value) for value in np.exp(at[:4])))
-    r, alpha, s, beta = astuple(params)
-    clock = Clock.of(schedules, Gamma(*(float(value) for value in at[4:])))
-    x, t_x, T = floats(loud.x, loud.t_x, loud.T)
-    aged, part = time_on(clock, T), stretch(clock, t_x, T)
-    owner, b, g = part.owner, beta + part.at_start, clock.g[part.piece]
-    k, a = (r + x)[owner], alpha + part.start
-    m = _moments(k, s, a, b / g, part.length)
-    log_a, log_b = np.log1p((T[owner] - part.start) / a), np.log1p((aged[owner] - part.at_start) / b)
-    parts = np.log(s * g / b * m.integral) + k * log_a + s * log_b
-    log_odds = log_sum(owner, parts, len(x))
-    weight = loud.weight
-    share = np.exp(parts - np.logaddexp(0, log_odds)[owner]) * weight[owner]  # P(died within this stretch)
-    plain = (
-        special.gammaln(r + x) - special.gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
-        - s * np.log1p(aged / beta) + np.logaddexp(0, log_odds)
-    )  # fmt: skip
-    alone = special.psi(r + x) - special.psi(r) - np.log1p(T / alpha)
-    d_r = weighed(weight, alone) + weighed(share, log_a - m.log_a)
-    d_alpha = weighed(weight, r / alpha - (r + x) / (alpha + T))
-    d_alpha += weighed(share, k / (alpha + T[owner]) - k * m.inverse_a)
-    d_s = weighed(share, 1 / s + log_b - m.log_b) - weighed(weight, np.log1p(aged / beta))
-    still = 1 / (beta + aged)
-    d_beta = weighed(weight, s / beta - s * still)
-    d_beta += weighed(share, s * still[owner] - (s + 1) * m.inverse_b / g)
-    phases = range(len(PHASES))
-    d_gamma = [_d_gamma(phase, params, clock, part, m, weight, share, T, still) for phase in phases]
-    own = np.array([d_r * r, d_alpha * alpha, d_s * s, d_beta * beta, *d_gamma])
-    return value + float(weighed(weight, plain)), gradient + own
+class _Peak(NamedTuple):
+    """Where the posterior of the free parameters is highest."""
+
+    at: Floats
+    free: Bools
+    covariance: Floats  # of the free ones
+    log_likelihood: float
+    converged: bool
+
+    def standard_errors(self) -> Floats:
+        """Of the parameters themselves, by the delta method."""
+        errors = np.full(len(self.at), np.nan)
+        errors[self.free] = np.sqrt(np.diag(self.covariance))
+        return np.asarray(errors * slopes(natural(self.at)))
 
 
-def _d_gamma(
-    phase: int,
-    params: Params,
-    clock: Clock,
-    part: Stretch,
-    m: Moments,
-    weight: Floats,
-    share: Floats,
-    T: Floats,
-    still: Floats,
-) -> float:
-    """∂/∂γ of one phase, by way of ∂G(t)/∂γ = ∫₀ᵗ z·g."""
-    start, z = clock.schedules.start, clock.schedules.z[:, phase]
-    rate = z * clock.g
-    until = np.clip(np.minimum(clock.end, T[clock.owner]) - start, 0.0, None)
-    at_end = sums(clock.owner, rate * until, len(T))
-    grown = np.zeros(len(start))
-    inner = np.isfinite(clock.end)
-    grown[inner] = rate[inner] * (clock.end - start)[inner]
-    piece, owner = part.piece, part.owner
-    at_start = running(clock.schedules, grown)[piece] + rate[piece] * (part.start - start[piece])
-    b, g = params.beta + part.at_start, clock.g[piece]
-    within = at_start * m.inverse_b / g + z[piece] * (1 - b / g * m.inverse_b)
-    lost = params.s * at_end * still
-    gained = lost[owner] + z[piece] - (params.s + 1) * within
-    return float(weighed(share, gained) - weighed(weight, lost))
+class _Data(NamedTuple):
+    """Distinct rows of those who never complained, and those who did one by one."""
+
+    quiet: Rows
+    loud: Loud
+
+    @classmethod
+    def of(cls, rows: Rows, schedules: Schedules) -> "_Data":
+        silent = np.ones(len(rows.x), dtype=np.bool_)
+        silent[schedules.customer] = False
+        some = schedules.customer
+        history = History.of(schedules, rows.x[some], rows.t_x[some], rows.T[some])
+        quiet = Rows(rows.x[silent], rows.t_x[silent], rows.T[silent], rows.weight[silent]).for_fitting()
+        return cls(quiet, Loud.of(history, rows.weight[some]))
+
+    @classmethod
+    def of_sample(cls, rows: Rows, schedules: Schedules) -> "_Data":
+        """Of either kind a regular sample that stands for all."""
+        loud = schedules.customer
+        silent = np.delete(np.arange(len(rows.x)), loud)
+        weight, chosen = np.zeros(len(rows.x)), []
+        for kind in (silent, loud):
+            some = kind[:: max(len(kind) // _SAMPLE, 1)]
+            weight[some] = rows.weight[some] * (rows.weight[kind].sum() / rows.weight[some].sum())
+            chosen.append(some)
+        some = np.sort(np.concatenate(chosen))
+        return cls.of(Rows(rows.x[some], rows.t_x[some], rows.T[some], weight[some]), schedules.take(some))
 
 
-def _moments(k: Floats, s: float, a: Floats, b: Floats, length: Floats) -> Moments:
-    found = in_pieces(lambda rows: moments(k[rows], s, a[rows], b[rows], length[rows]), len(k))
-    return Moments(*(joined([piece[j] for piece in found]) for j in range(len(Moments._fields))))
+class _Search(NamedTuple):
+    """What the search needs: the data, a sample of them, where it begins, the prior."""
+
+    data: _Data
+    sample: _Data
+    start: Floats
+    centre: Floats
+    sigma: Floats
+
+    @classmethod
+    def of(cls, rows: Rows, schedules: Schedules, plain: Fit[Params], *, use_prior: bool) -> "_Search":
+        data = _Data.of(rows, schedules)
+        loud = data.loud
+        weeks = max(float(rows.weight @ rows.T), 1.0)
+        complained = max(float(loud.weight @ loud.history.complaints), 1.0)
+        closed = max(float(loud.weight @ loud.closings), 1.0)
+        open_for = max(float(loud.weight @ loud.open_for), 1e-6)
+        centre = np.zeros(len(NAMES))
+        centre[:4] = logs(pareto_nbd.prior(rows))
+        centre[RATE] = np.log(weeks / complained)
+        centre[CLOSING] = np.log(closed / open_for)
+        sigma = np.full(len(NAMES), GAMMA_SIGMA)
+        sigma[:4] = PRIOR_SIGMA
+        sigma[[SHAPE, LAG]] = 1.0
+        if not use_prior:
+            sigma[:SHAPE] = np.inf
+        start = centre.copy()
+        start[:4] = logs(plain.params)
+        start[CLOSING] = -np.inf
+        return cls(data, _Data.of_sample(rows, schedules), start, centre, sigma)
+
+    def peak(self, free: Bools) -> _Peak:
+        """First that of the sample, which also decides about the closings, then that of all."""
+        at = self._climb(self.sample, self.start, free, self._hessian(self.sample, self.start, free)).at
+        theta = self._closing(self.sample, at)
+        if np.isfinite(theta):
+            at[CLOSING], free = theta, free | (np.arange(len(free)) == CLOSING)
+        hessian = self._hessian(self.sample, at, free)
+        found = self._climb(self.sample, at, free, hessian)
+        return self._top(found.at, free, hessian)
+
+    def null(self, peak: _Peak) -> _Peak:
+        """The peak where γ = 0, begun where it would lie if the posterior were normal."""
+        free, at = peak.free.copy(), peak.at.copy()
+        free[LEAVING] = False
+        at[LEAVING] = 0.0
+        kept = free[peak.free]
+        if not np.isfinite(peak.covariance).all():
+            return self._top(at, free, self._hessian(self.data, at, free))
+        hessian = np.asarray(np.linalg.inv(peak.covariance), dtype=np.float64)
+        moved = hessian[np.ix_(kept, ~kept)] @ peak.at[peak.free & ~free]
+        at[free] += np.linalg.solve(hessian[np.ix_(kept, kept)], moved)
+        return self._top(at, free, hessian[np.ix_(kept, kept)])
+
+    def _top(self, at: Floats, free: Bools, hessian: Floats) -> _Peak:
+        """The peak of all data, with the covariance there."""
+        for _ in range(_ATTEMPTS):
+            found = self._climb(self.data, at, free, hessian)
+            at, hessian = found.at, self._hessian(self.data, found.at, free)
+            if found.converged:
+                break
+        return found._replace(covariance=covariance(hessian))
+
+    def _closing(self, data: _Data, at: Floats) -> float:
+        """ln θ where it is likelier that only complaints of the living are closed; else −∞.
+
+        If closings say nothing of life, they come to all open complaints alike.
+        """
+        loud = data.loud
+        closings, open_for = float(loud.weight @ loud.closings), float(loud.weight @ loud.open_for)
+        if closings == 0 or open_for == 0:
+            return -np.inf
+        rate = closings / open_for
+        indifferent = log_likelihood_with_gradient(at, data.quiet, loud)[0] + closings * (np.log(rate) - 1)
+        tried = at.copy()
+        best, best_value = -np.inf, indifferent + _CLEARLY
+        for faster in (1.0, 2.0, 4.0, 8.0):
+            tried[CLOSING] = np.log(rate * faster)
+            value = log_likelihood_with_gradient(tried, data.quiet, loud)[0]
+            if value > best_value:
+                best, best_value = float(tried[CLOSING]), value
+        return best
+
+    def _cost(self, data: _Data, at: Floats) -> tuple[float, Floats]:
+        """−ln of the posterior, and its slopes."""
+        value, gradient = log_likelihood_with_gradient(at, data.quiet, data.loud)
+        pull = np.where(np.isfinite(at), at - self.centre, 0.0) / self.sigma
+        return float(pull @ pull) / 2 - value, pull / self.sigma - gradient
+
+    def _hessian(self, data: _Data, at: Floats, free: Bools) -> Floats:
+        """From differences of the exact slopes."""
+        here = self._cost(data, at)[1][free]
+        rows = []
+        for place in np.flatnonzero(free):
+            near = at.copy()
+            near[place] += _STEP
+            rows.append((self._cost(data, near)[1][free] - here) / _STEP)
+        hessian = np.array(rows)
+        return np.asarray((hessian + hessian.T) / 2)
+
+    def _climb(self, data: _Data, start: Floats, free: Bools, hessian: Floats) -> _Peak:
+        """Upwards in coordinates in which the posterior is about as wide in every direction."""
+        bend, directions = np.linalg.eigh(hessian)
+        scale = directions / np.sqrt(np.maximum(np.abs(bend), _LEAST_BEND))
+
+        def cost(moved: Floats) -> tuple[float, Floats]:
+            step = scale @ moved
+            if np.abs(step).max() > _REACH:
+                return 1e300, np.zeros_like(moved)
+            at = start.copy()
+            at[free] += step
+            value, slope = self._cost(data, at)
+            if not (np.isfinite(value) and np.isfinite(slope).all()):
+                return 1e300, np.zeros_like(moved)
+            return value, scale.T @ slope[free]
+
+        found = optimize.minimize(
+            cost, np.zeros(len(bend)), jac=True, method="L-BFGS-B",
+            options={"maxiter": 200, "ftol": 1e-15, "gtol": _FLAT, "maxls": 30},
+        )  # fmt: skip
+        at = start.copy()
+        at[free] += scale @ found.x
+        value = log_likelihood_with_gradient(at, data.quiet, data.loud)[0]
+        unknown = np.full_like(hessian, np.nan)
+        return _Peak(at, free, unknown, value, bool(np.abs(found.jac).max() < 10 * _FLAT))

@@ -55,12 +55,15 @@ class Schedules:
 
     The pieces of the i-th such row, row number `customer[i]`, are those from `first[i]` to `first[i+1]`; a
     piece lasts until the next begins, the last for ever. `z` is the severity in force, a column per phase.
+    `opened` is how many complaints were opened where a piece begins, those before the first purchase as if
+    they were with it; of those before the last purchase only their number matters.
     """
 
     customer: Ints
     first: Ints
     start: Floats
     z: Floats
+    opened: Ints
 
     @classmethod
     def none(cls) -> "Schedules":
@@ -98,7 +101,31 @@ class Schedules:
             np.concatenate([np.full_like(after, OPEN), after]),
             np.concatenate([grave, grave]),
         )
-        return _pieces(spells.where(spells.start < spells.end))
+        return _pieces(spells.where(spells.start < spells.end), rows, np.maximum(begun, 0.0))
+
+    @property
+    def owner(self) -> Ints:
+        """The customer a piece belongs to, by place in `customer`."""
+        return np.repeat(np.arange(len(self.customer)), np.diff(self.first))
+
+    @property
+    def end(self) -> Floats:
+        """When each piece ends."""
+        end = np.append(self.start[1:], np.inf)[: len(self.start)]
+        end[self.first[1:] - 1] = np.inf
+        return end
+
+    @property
+    def is_open(self) -> Bools:
+        """Whether a complaint is open throughout a piece."""
+        return np.asarray(self.z[:, OPEN] > 0)
+
+    @property
+    def is_closing(self) -> Bools:
+        """Whether the last open complaint was closed where a piece begins."""
+        before = np.append(False, self.is_open[:-1])[: len(self.start)]
+        before[self.first[:-1]] = False
+        return np.asarray(before & ~self.is_open)
 
     def take(self, rows: Ints) -> "Schedules":
         """The schedules of the given rows, renumbered by their place in `rows`."""
@@ -110,20 +137,22 @@ class Schedules:
         counts = np.diff(self.first)[at]
         first = np.concatenate([[0], np.cumsum(counts)])
         pieces = np.repeat(self.first[at] - first[:-1], counts) + np.arange(first[-1])
-        return Schedules(found, first, self.start[pieces], self.z[pieces])
+        return Schedules(found, first, self.start[pieces], self.z[pieces], self.opened[pieces])
 
     def without(self, phase: int) -> "Schedules":
         """As if the phase had no effect."""
         z = self.z.copy()
         z[:, phase] = 0.0
-        return Schedules(self.customer, self.first, self.start, z)
+        return Schedules(self.customer, self.first, self.start, z, self.opened)
 
 
-def _pieces(spells: _Spells) -> Schedules:
-    customer, who = np.unique(spells.customer, return_inverse=True)
+def _pieces(spells: _Spells, opener: Ints, opened: Floats) -> Schedules:
+    """Cut where a spell begins or ends, and where a complaint was opened, though it be for no time."""
+    customer, found = np.unique(np.concatenate([spells.customer, opener]), return_inverse=True)
+    who, opener = found[: len(spells.customer)], found[len(spells.customer) :]
     ends = np.isfinite(spells.end)
-    owner = np.concatenate([np.arange(len(customer)), who, who[ends]])
-    time = np.concatenate([np.zeros(len(customer)), spells.start, spells.end[ends]])
+    owner = np.concatenate([np.arange(len(customer)), who, who[ends], opener])
+    time = np.concatenate([np.zeros(len(customer)), spells.start, spells.end[ends], opened])
     order = np.lexsort((time, owner))
     owner, time = owner[order], time[order]
     new = np.ones(len(order), dtype=np.bool_)
@@ -133,12 +162,37 @@ def _pieces(spells: _Spells) -> Schedules:
     first = np.searchsorted(owner[new], np.arange(len(customer) + 1))
     begins = piece[len(customer) : len(customer) + len(who)]
     stops = first[who + 1]  # an open spell reaches to the customer's last piece
-    stops[ends] = piece[len(customer) + len(who) :]
+    stops[ends] = piece[len(customer) + len(who) :][: ends.sum()]
     lasts = stops - begins
     covered = np.repeat(begins - np.concatenate([[0], np.cumsum(lasts)[:-1]]), lasts) + np.arange(lasts.sum())
     z = np.zeros((int(new.sum()), len(PHASES)))
     np.maximum.at(z, (covered, np.repeat(spells.phase, lasts)), np.repeat(spells.severity, lasts))
-    return Schedules(customer.astype(np.int64), first.astype(np.int64), time[new], z)
+    openings = np.bincount(piece[len(piece) - len(opener) :], minlength=len(z)).astype(np.int64)
+    return Schedules(customer.astype(np.int64), first.astype(np.int64), time[new], z, openings)
+
+
+def running(schedules: Schedules, amounts: Floats) -> Floats:
+    """For each piece the sum of its customer's amounts before it; exact, however many customers."""
+    total = np.zeros_like(amounts)
+    counts = np.diff(schedules.first)
+    for place in range(1, int(counts.max(initial=0))):
+        here = schedules.first[:-1][counts > place] + place
+        total[here] = total[here - 1] + amounts[here - 1]
+    return total
+
+
+def sums(owner: Ints, amounts: Floats, customers: int) -> Floats:
+    """The sum of each customer's pieces."""
+    return np.bincount(owner, amounts, minlength=customers).astype(np.float64)
+
+
+def log_sum(owner: Ints, logs: Floats, customers: int) -> Floats:
+    """ln Σ exp over each customer's pieces; −∞ for those who have none."""
+    highest = np.full(customers, -np.inf)
+    np.maximum.at(highest, owner, logs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = sums(owner, np.exp(logs - highest[owner]), customers)
+        return np.asarray(np.where(np.isfinite(highest), highest + np.log(total), highest))
 
 
 _NONE = Schedules.of({})

@@ -10,6 +10,16 @@ The hazard h of the next purchase only falls, whatever complaints make of g: wit
 S ≥ E[e^{−λt−μG(t)}], so S·S'' ≥ S'² by Cauchy and Schwarz. So churn rises for ever; where the window of a
 complaint ends it only rises more slowly. In the same way P(alive), the purchases expected and their value
 only fall. A customer whose band falls has bought, or more became known.
+
+It is no other where complaints are signs of life. Churn is (I + P₀)/(1 + I), and with the mean rates λ̄ of
+buying and μ̄ of dying of a customer alive at T,
+
+    dI/dT = μ̄ + I·(λ̄ + μ̄) + e,    d churn/dT = [(1 − P₀)·(μ̄ + λ̄·I/(1+I) + e/(1+I)) + P₀'] / (1 + I),
+
+where e is what the want of signs adds: never negative, as what `complaint_signs` multiplies the integrand by
+only grows with T. Without it, the bracket is not negative at I = 0, as has just been shown of a customer who
+has just bought and is of the same λ̄, μ̄ and P₀; and both I and e only make it larger. (But for a sign of life
+that is dated ahead by a clock that is fast: until that instant the customer is known to live.)
 """
 
 from collections.abc import Callable

@@ -18,6 +18,7 @@ from . import bg_nbd, complaint_clock, mbg_nbd, pareto_nbd
 from .arrays import Floats
 from .complaint_clock import NO_EFFECT, PRIOR_GAMMA, Clock, Gamma
 from .complaint_fit import ENOUGH_COMPLAINTS, ClockFit, fit_clock
+from .complaints import PHASES
 from .fit import PRIOR_SIGMA, Fit, covariance, curvature, logs
 from .rfm import Rows
 from .score import Customers
@@ -44,7 +45,9 @@ class Forecaster:
         """By their names in the literature; γ by the phase of a complaint."""
         found: dict[str, float] = asdict(self.params)
         if self.kind == WITH_COMPLAINTS:
-            found |= {f"gamma_{phase}": value for phase, value in asdict(self.gamma).items()}
+            found |= {
+                f"gamma_{name}" if name in PHASES else name: v for name, v in asdict(self.gamma).items()
+            }
         return found
 
     def churn(self, customers: Customers, horizon: float) -> Floats:

@@ -2,10 +2,11 @@
 
     contribution_j = logit(churn) − logit(churn with factor j neutralised)
 
-The factors are neutralised one after another and stay so: complaints, then silence, then rhythm. (Alone, the
-rhythm has no meaning: an average number of purchases, all before a long silence, is nobody's.) What is left
-in the end is the remainder `base`, the risk of an average customer of this age heard from just now. Together
-they add up to logit(churn), calibrated as the model says.
+The factors are neutralised one after another and stay so: what complaints do, what they tell where they are
+signs of life, then silence, then rhythm. (Alone, the rhythm has no meaning: an average number of purchases,
+all before a long silence, is nobody's.) What is left in the end is the remainder `base`, the risk of an
+average customer of this age heard from just now. Together they add up to logit(churn), calibrated as the
+model says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,11 @@ COMPLAINTS: Mapping[str, int] = {
 }
 """Reasons that are phases of complaints."""
 
+VOICED = "complaint_voiced"
+"""That they complained at all: where it is mostly the living who complain, a sign of life."""
+
 BASE = "base"
-CODES = (*COMPLAINTS, "silence", "rhythm", BASE)
+CODES = (*COMPLAINTS, VOICED, "silence", "rhythm", BASE)
 
 Kind = Literal["fault", "retaliatory", "unexplained"]
 """What kind of loss it would be, as far as events tell: there are none yet of competitors, credit, neglect,
@@ -72,16 +76,21 @@ class Contributions:
 
 def contributions(customers: Customers, model: Model, horizon: float) -> Contributions:
     """What adds up to logit(churn within `horizon` weeks) of each customer."""
-    rows, told = len(customers.x), _told(customers.schedules)
-    found = odds(_side_by_side(customers, model, [phase for _, phase in told]), model, horizon)
+    rows, schedules = len(customers.x), customers.schedules
+    phases = [(code, phase) for code, phase in COMPLAINTS.items() if schedules.z[:, phase].any()]
+    told = [code for code, _ in phases]
+    if model.gamma.tells_of_life and schedules.opened.any():
+        told.append(VOICED)
+    without = _without_each(schedules, [phase for _, phase in phases], len(told), rows)
+    found = odds(_side_by_side(customers, model, without, len(told)), model, horizon)
     calibrate = model.calibrator.calibrate
-    # As they are, without one phase after another, and as the average.
+    # As they are, without one thing told after another, and as the average.
     log_odds = calibrate(found.log_odds_churn).reshape(-1, rows)
     uncomplaining, average = log_odds[len(told)], log_odds[-1]
     silent = found.silent.reshape(-1, rows)[len(told)]
     heard_from_now = calibrate(Odds(np.full(rows, -np.inf), silent).log_odds_churn)
-    factors = {code: np.zeros(rows) for code in COMPLAINTS}
-    for place, (code, _) in enumerate(told):
+    factors = {code: np.zeros(rows) for code in (*COMPLAINTS, VOICED)}
+    for place, code in enumerate(told):
         factors[code] = log_odds[place] - log_odds[place + 1]
     factors |= {
         "silence": uncomplaining - heard_from_now,
@@ -91,33 +100,27 @@ def contributions(customers: Customers, model: Model, horizon: float) -> Contrib
     return Contributions(log_odds[0], factors, Odds(found.dead[:rows], found.silent[:rows]))
 
 
-def _told(schedules: Schedules) -> list[tuple[str, int]]:
-    """The phases that any of these customers' complaints were in."""
-    return [(code, phase) for code, phase in COMPLAINTS.items() if schedules.z[:, phase].any()]
+def _side_by_side(customers: Customers, model: Model, schedules: Schedules, times: int) -> Customers:
+    """Each customer so many `times` with the schedules, then without, then as an average one of that age.
 
-
-def _side_by_side(customers: Customers, model: Model, phases: Sequence[int]) -> Customers:
-    """Each customer as they are, then without one phase after another, then as an average one of that age.
-
-    In one, as a call costs more than a row. Without the last phase there is no complaint left.
+    In one, as a call costs more than a row.
     """
-    times = len(phases)
     x, t_x, T = customers.x, customers.t_x, customers.T
     return Customers(
         np.concatenate([np.tile(x, times + 1), _average_purchases(customers, model)]),
         np.concatenate([np.tile(t_x, times + 1), T]),
         np.tile(T, times + 2),
         np.tile(customers.mean_amount, times + 2),
-        _without_each(customers.schedules, phases, len(x)),
+        schedules,
     )
 
 
-def _without_each(schedules: Schedules, phases: Sequence[int], rows: int) -> Schedules:
-    """The schedules as they are, then without the first phase, and so on up to the one before the last."""
-    if not phases:
+def _without_each(schedules: Schedules, phases: Sequence[int], times: int, rows: int) -> Schedules:
+    """The schedules as they are, then without the first phase, and so on, so many `times` in all."""
+    if not times:
         return Schedules.none()
     parts = [schedules]
-    for phase in phases[:-1]:
+    for phase in phases[: times - 1]:
         parts.append(parts[-1].without(phase))
     pieces = len(schedules.start)
     return Schedules(
@@ -128,6 +131,7 @@ def _without_each(schedules: Schedules, phases: Sequence[int], rows: int) -> Sch
         ),
         np.tile(schedules.start, len(parts)),
         np.concatenate([part.z for part in parts]),
+        np.tile(schedules.opened, len(parts)),
     )
 
 

@@ -15,7 +15,7 @@ from scoring.facts.domain import State
 from scoring.facts.reading import micros
 from scoring.models import interval
 from scoring.models.loyalty import Evidence, Loyalty
-from scoring.models.reasons import COMPLAINTS, Kind, contributions
+from scoring.models.reasons import COMPLAINTS, VOICED, Kind, contributions
 from scoring.models.reasons import Reason as Because
 from scoring.models.score import Customers, churn
 from scoring.serving import wording
@@ -179,4 +179,6 @@ def intervals(people: Customers, served: Served, horizon_days: int) -> list[Inte
 def _evidence(code: str, known: Known) -> tuple[UUID, ...]:
     if code in COMPLAINTS:
         return tuple(c.event_id for c in known.complaints if COMPLAINTS[code] in c.phases)
+    if code == VOICED:
+        return tuple(c.event_id for c in known.complaints)
     return {"silence": tuple(known.purchases[:1]), "rhythm": tuple(known.purchases)}.get(code, ())

@@ -1,5 +1,6 @@
 """From what is remembered of customers to what the model says of them, for one or a million at once."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -107,11 +108,13 @@ def schedules_of(states: Sequence[State]) -> Schedules:
     first: list[int] = [0]
     start: list[float] = []
     z: list[tuple[float, ...]] = []
+    opened: list[int] = []
     for row, state in enumerate(states):
-        if state.exposure or state.recent:
-            for begin, mood in _moods(state):
+        if state.complaints:
+            for begin, mood, openings in _with_openings(state, _moods(state)):
                 start.append(begin / WEEK)
                 z.append(tuple(_WEIGHT[severity] for severity in severities(mood)))
+                opened.append(openings)
             customer.append(row)
             first.append(len(start))
     if not customer:
@@ -121,6 +124,7 @@ def schedules_of(states: Sequence[State]) -> Schedules:
         np.array(first, dtype=np.int64),
         np.array(start, dtype=np.float64),
         np.array(z, dtype=np.float64).reshape(-1, len(PHASES)),
+        np.array(opened, dtype=np.int64),
     )
 
 
@@ -138,6 +142,7 @@ def concatenated(parts: Sequence[tuple[int, Schedules]]) -> Schedules:
         ),
         np.concatenate([part.start for _, part in found]),
         np.concatenate([part.z for _, part in found]),
+        np.concatenate([part.opened for _, part in found]),
     )
 
 
@@ -167,3 +172,29 @@ def _moods(state: State) -> list[tuple[int, int]]:
     if at < FOREVER - state.first_at:
         found.append((at, 0))
     return found
+
+
+def _with_openings(state: State, moods: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """The moods, cut where complaints were opened after the last purchase, each with how many were.
+
+    Those before it are counted at the beginning.
+    """
+    assert state.first_at is not None
+    assert state.last_at is not None
+    since, until = state.first_at, state.last_at
+    later = Counter(
+        spell.opened - since for one in state.recent for spell in one.spells if spell.opened >= until
+    )
+    earlier = state.complaints - sum(one.spells[0].opened >= until for one in state.recent)
+    cuts = sorted(later)
+    place, mood_then = 0, 0
+    for begin, mood in moods:
+        while place < len(cuts) and cuts[place] < begin:
+            yield cuts[place], mood_then, later[cuts[place]]
+            place += 1
+        mood_then = mood
+        here = later.pop(begin, 0)
+        place += here > 0
+        yield begin, mood, here + (earlier if begin == 0 else 0)
+    for cut in cuts[place:]:
+        yield cut, mood_then, later[cut]

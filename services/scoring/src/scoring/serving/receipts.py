@@ -12,7 +12,7 @@ from scoring.care.domain import Served
 from scoring.facts.reading import micros
 from scoring.models.complaints import OPEN
 from scoring.models.loyalty import Indicator
-from scoring.models.reasons import COMPLAINTS
+from scoring.models.reasons import COMPLAINTS, VOICED
 from scoring.models.value_parts import Parts, value_parts
 from scoring.serving import wording
 from scoring.serving.domain import Known, Reason, Score, no_purchase_yet, scores_of
@@ -141,7 +141,7 @@ def _factors(known: Known, served: Served, parts: Parts, currency: str) -> list[
 def _cited_for_reason(reason: Reason, known: Known, citations: Citations) -> Cited:
     if reason.code in citations.resolved:
         return citations.resolved[reason.code]
-    if reason.code in COMPLAINTS:
+    if reason.code in COMPLAINTS or reason.code == VOICED:
         return _complaints(known)
     if reason.code == "rhythm":
         return _purchases(known)

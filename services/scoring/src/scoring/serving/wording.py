@@ -10,6 +10,7 @@ from scoring.facts.reading import instant, micros
 from scoring.models.clv import Terms
 from scoring.models.complaints import MISHANDLED, RECOVERED
 from scoring.models.loyalty import Evidence, Indicator
+from scoring.models.reasons import VOICED
 from scoring.models.value_parts import Parts
 from scoring.serving.texts import Money, Said
 
@@ -25,6 +26,8 @@ def of_reason(code: str, state: State, evidence: Evidence, served: Served, now: 
         return _of_rhythm(state, served, micros(now))
     if code == "complaint_open":
         return _of_open_complaints(state, micros(now))
+    if code == VOICED:
+        return _of_complaining(state, micros(now))
     if code in _OUTCOMES:
         return _of_resolved_complaints(code, state, micros(now))
     return Said(f"churn.{code}")
@@ -139,6 +142,19 @@ def _of_resolved_complaints(code: str, state: State, now: int) -> Said:
     if not resolved:
         return Said(f"churn.{code}_past")
     return Said(f"churn.{code}", {"age": _days_before(now, max(resolved))})
+
+
+def _of_complaining(state: State, now: int) -> Said:
+    """When the customer last complained, if it was after the last purchase."""
+    opened = [
+        spell.opened
+        for felt in state.recent
+        for spell in felt.spells
+        if state.last_at is not None and spell.opened >= state.last_at
+    ]
+    if not opened:
+        return Said("churn.complaint_voiced_past", {"complaints": state.complaints})
+    return Said("churn.complaint_voiced", {"age": _days_before(now, max(opened))})
 
 
 def _days_before(now: int, then: int) -> int:

@@ -1,0 +1,191 @@
+"""The integral over the time of death where complaints tell something of it.
+
+    J = ∫₀ᴸ (1 + w/A)⁻ᵏ (1 + w/B)⁻⁽ˢ⁺¹⁾ (1 + e·(w + p·(1 − e^{−w/l}))/D)⁻ᵐ e^{−εw} dw
+
+The first two factors are those of `integral`, the third that no complaint was opened, the fourth that none
+was closed (`complaint_signs`). As there, the nodes are those of Gauss and Legendre in v = ln(1 + w/unit),
+unit the least of A, B and D/e, and what lies e⁻³⁷ below the value at w = 0 is cut off. The shorter the range
+of v, the fewer nodes do; ln(1 + …) is not `log1p`, which takes five times as long: what matters is its error
+beside 1, not beside itself.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import Floats, Ints, in_pieces, weighed
+from .integral import Rule
+
+_RULES = ((0.5, Rule.of(8)), (1.5, Rule.of(12)), (np.inf, Rule.of(24)))  # up to which range of v
+_NEGLIGIBLE = 37.0
+
+
+class Told(NamedTuple):
+    """What complaints tell of a death within a stretch of time, per stretch but for `share` and `lag`."""
+
+    power: Floats  # m
+    exposure: Floats  # D
+    share: float  # e
+    trace: Floats  # p
+    lag: float  # l
+    closing: Floats  # ε
+
+    def at(self, rows: Ints | slice) -> "Told":
+        """Of some stretches."""
+        power, exposure, share, trace, lag, closing = self
+        return Told(power[rows], exposure[rows], share, trace[rows], lag, closing[rows])
+
+
+class Means(NamedTuple):
+    """J, and means under its normalised integrand. With X = D + e·(w + p·(1 − e^{−w/l})) and f = e^{−w/l}:"""
+
+    integral: Floats
+    log_a: Floats  # of ln(1 + w/A)
+    log_b: Floats  # of ln(1 + w/B)
+    log_exposure: Floats  # of ln X
+    inverse_a: Floats  # of 1/(A + w)
+    inverse_b: Floats  # of 1/(B + w)
+    inverse: Floats  # of 1/X
+    w_inverse: Floats  # of w/X
+    f_inverse: Floats  # of f/X
+    wf_inverse: Floats  # of w·f/X
+    w: Floats
+
+
+class _Stretches(NamedTuple):
+    """Rows of what makes J."""
+
+    k: Floats
+    s: float
+    a: Floats
+    b: Floats
+    told: Told
+    unit: Floats
+    reach: Floats
+
+    @classmethod
+    def of(cls, k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> "_Stretches":
+        unit = np.minimum(a, b)
+        if told.share > 0:
+            unit = np.minimum(unit, told.exposure / told.share)
+        reach = _reach(np.log1p(length / unit), k, s + 1, unit / a, unit / b, told, unit)
+        return cls(k, s, a, b, told, unit, reach)
+
+    def at(self, rows: Ints | slice) -> "_Stretches":
+        k, s, a, b, told, unit, reach = self
+        return _Stretches(k[rows], s, a[rows], b[rows], told.at(rows), unit[rows], reach[rows])
+
+
+def integral(k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> Floats:
+    """J, for arrays of one length."""
+    return np.asarray(_by_rule(_integral, 1, k, s, a, b, told, length)[0])
+
+
+def means(k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> Means:
+    """J with the means that make its gradient."""
+    return Means(*_by_rule(_means, len(Means._fields), k, s, a, b, told, length))
+
+
+def _by_rule(
+    work: Callable[[Rule, _Stretches], Floats],
+    columns: int,
+    k: Floats,
+    s: float,
+    a: Floats,
+    b: Floats,
+    told: Told,
+    length: Floats,
+) -> Floats:
+    """`work` with as many nodes as each stretch needs."""
+
+    def piece(rows: slice) -> Floats:
+        every = _Stretches.of(k[rows], s, a[rows], b[rows], told.at(rows), length[rows])
+        found, least = np.empty((columns, len(every.k))), -np.inf
+        for most, rule in _RULES:
+            some = np.flatnonzero((every.reach > least) & (every.reach <= most))
+            if some.size:
+                found[:, some] = work(rule, every.at(some))
+            least = most
+        return found
+
+    pieces = in_pieces(piece, len(k))
+    return np.concatenate(pieces, axis=1) if pieces else np.empty((columns, 0))
+
+
+def _integral(rule: Rule, some: _Stretches) -> Floats:
+    density, *_ = _on_nodes(rule, some)
+    return np.asarray(some.unit * some.reach * weighed(rule.weights, density))[None]
+
+
+def _means(rule: Rule, some: _Stretches) -> Floats:
+    density, w, faded, from_a, from_b, from_x, log_a, log_b, log_x = _on_nodes(rule, some)
+    total = weighed(rule.weights, density)
+    share = rule.weights[:, None] * density / total
+    inverse = share / (from_x * some.told.exposure)
+
+    def mean(of: Floats, under: Floats = share) -> Floats:
+        return np.asarray(np.einsum("ij,ij->j", under, of))
+
+    return np.array(
+        [
+            some.unit * some.reach * total,
+            mean(log_a),
+            mean(log_b),
+            mean(log_x) + np.log(some.told.exposure),
+            mean(1 / from_a) / some.a,
+            mean(1 / from_b) / some.b,
+            inverse.sum(axis=0),
+            mean(w, inverse),
+            mean(faded, inverse),
+            mean(w * faded, inverse),
+            mean(w),
+        ]
+    )
+
+
+def _on_nodes(rule: Rule, some: _Stretches) -> tuple[Floats, ...]:
+    """On the nodes the density, w, e^{−w/l}, 1 + w/A, 1 + w/B, X/D, and the logarithms of these three."""
+    v = rule.nodes * some.reach
+    w = (np.exp(v) - 1) * some.unit
+    told = some.told
+    faded = np.exp(w * (-1 / told.lag))
+    from_a, from_b = 1 + w / some.a, 1 + w / some.b
+    from_x = 1 + (w + told.trace * (1 - faded)) * (told.share / told.exposure)
+    log_a, log_b, log_x = np.log(from_a), np.log(from_b), np.log(from_x)
+    density = np.exp(v - some.k * log_a - (some.s + 1) * log_b - told.power * log_x - told.closing * w)
+    return density, w, faded, from_a, from_b, from_x, log_a, log_b, log_x
+
+
+def _reach(
+    v: Floats, k: Floats, power_b: float, ratio_a: Floats, ratio_b: Floats, told: Told, unit: Floats
+) -> Floats:
+    """How far to integrate: v, or where the integrand has surely become negligible.
+
+    The trace of purchases is left out, which makes it no shorter. The rest is convex in v, so that Newton's
+    steps from beyond stay beyond.
+    """
+    ratio_x, closing = told.share * unit / told.exposure, told.closing * unit
+
+    def fall(at: Floats, some: Ints | slice) -> tuple[Floats, Floats]:
+        grown = np.expm1(at)
+        a, b, x = grown * ratio_a[some], grown * ratio_b[some], grown * ratio_x[some]
+        fallen = k[some] * np.log1p(a) + power_b * np.log1p(b) + told.power[some] * np.log1p(x)
+        slope = (
+            k[some] * ratio_a[some] / (1 + a)
+            + power_b * ratio_b[some] / (1 + b)
+            + told.power[some] * ratio_x[some] / (1 + x)
+            + closing[some]
+        )
+        return fallen + closing[some] * grown - at, slope * (1 + grown) - 1
+
+    far = np.flatnonzero(fall(v, slice(None))[0] > _NEGLIGIBLE)
+    if not far.size:
+        return v
+    near = v[far]
+    for _ in range(8):
+        fallen, slope = fall(near, far)
+        near = near - np.maximum(fallen - _NEGLIGIBLE, 0.0) / np.maximum(slope, 1e-3)
+    cut = v.copy()
+    cut[far] = near
+    return cut
