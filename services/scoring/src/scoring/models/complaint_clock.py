@@ -108,7 +108,9 @@ def pieces_of_log_odds(
         return part, log + np.log(params.s * g / b * integral(k, params.s, a, b / g, part.length))
     told = signs.told(part.piece, part.start)
     inner = complaint_integral.integral(k, params.s, a, b / g, told, part.length)
-    return part, log + np.log(params.s * g / b * inner) + signs.log_ratio(part.piece, told, part.length)
+    with np.errstate(divide="ignore"):  # a death there may be too unlikely for a float
+        log += np.log(params.s * g / b * inner)
+    return part, log + signs.log_ratio(part.piece, told, part.length)
 
 
 def log_odds_dead(params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:

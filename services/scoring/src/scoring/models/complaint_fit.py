@@ -42,7 +42,7 @@ from .rfm import Rows
 GAMMA_SIGMA = 2.0
 ENOUGH_COMPLAINTS = 200
 SIGNIFICANT = 0.01
-_SAMPLE = 3000  # rows of either kind that the search begins with
+_SAMPLE = 2000  # rows of either kind that the search begins with
 _ATTEMPTS = 3  # at the peak, each with the curvature where the one before ended
 _REACH = 12.0  # the point stays within ±12 of its start: finite where the likelihood has no peak
 _FLAT = 1e-2  # a slope per standard error that counts as none
@@ -165,7 +165,7 @@ class _Data(NamedTuple):
         silent = np.delete(np.arange(len(rows.x)), loud)
         weight, chosen = np.zeros(len(rows.x)), []
         for kind in (silent, loud):
-            some = kind[:: max(len(kind) // _SAMPLE, 1)]
+            some = kind[:: max(-(-len(kind) // _SAMPLE), 1)]
             weight[some] = rows.weight[some] * (rows.weight[kind].sum() / rows.weight[some].sum())
             chosen.append(some)
         some = np.sort(np.concatenate(chosen))
@@ -257,7 +257,8 @@ class _Search(NamedTuple):
 
     def _cost(self, data: _Data, at: Floats) -> tuple[float, Floats]:
         """−ln of the posterior, and its slopes."""
-        value, gradient = log_likelihood_with_gradient(at, data.quiet, data.loud)
+        with np.errstate(all="ignore"):  # far from the peak anything may come out; `_climb` turns back there
+            value, gradient = log_likelihood_with_gradient(at, data.quiet, data.loud)
         pull = np.where(np.isfinite(at), at - self.centre, 0.0) / self.sigma
         return float(pull @ pull) / 2 - value, pull / self.sigma - gradient
 

@@ -4,9 +4,9 @@
 
 The first two factors are those of `integral`, the third that no complaint was opened, the fourth that none
 was closed (`complaint_signs`). As there, the nodes are those of Gauss and Legendre in v = ln(1 + w/unit),
-unit the least of A, B and D/e, and what lies e⁻³⁷ below the value at w = 0 is cut off. The shorter the range
-of v, the fewer nodes do; ln(1 + …) is not `log1p`, which takes five times as long: what matters is its error
-beside 1, not beside itself.
+unit the least of A, B, D/e and l, and what lies e⁻³⁷ below the value at w = 0 is cut off. The shorter the
+range of v, the fewer nodes do; ln(1 + …) is not `log1p`, which takes five times as long: what matters is its
+error beside 1, not beside itself.
 """
 
 from collections.abc import Callable
@@ -69,6 +69,7 @@ class _Stretches(NamedTuple):
         unit = np.minimum(a, b)
         if told.share > 0:
             unit = np.minimum(unit, told.exposure / told.share)
+            unit = np.where(told.trace > 0, np.minimum(unit, told.lag), unit)
         reach = _reach(np.log1p(length / unit), k, s + 1, unit / a, unit / b, told, unit)
         return cls(k, s, a, b, told, unit, reach)
 
