@@ -166,7 +166,7 @@ class _Data(NamedTuple):
         weight, chosen = np.zeros(len(rows.x)), []
         for kind in (silent, loud):
             some = kind[:: max(-(-len(kind) // _SAMPLE), 1)]
-            weight[some] = rows.weight[some] * (rows.weight[kind].sum() / rows.weight[some].sum())
+            weight[some] = rows.weight[some] * (len(kind) / max(len(some), 1))
             chosen.append(some)
         some = np.sort(np.concatenate(chosen))
         return cls.of(Rows(rows.x[some], rows.t_x[some], rows.T[some], weight[some]), schedules.take(some))
