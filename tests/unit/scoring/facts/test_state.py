@@ -14,10 +14,12 @@ from scoring.facts.domain import (
     DAY,
     EMPTY,
     FOREVER,
+    MANY,
     WEEK,
     Complaint,
     Fact,
     Felt,
+    Piece,
     Purchase,
     Registration,
     Spell,
@@ -262,6 +264,22 @@ def test_overlapping_complaints_count_once_with_the_gravest_severity() -> None:
     ]
     found = [(p.start, p.end, severities(p.mood)) for p in pieces(felt, 0, 20)]
     assert found == [(0, 4, (1, 0, 0)), (4, 10, (3, 0, 0)), (10, 20, (3, 1, 0))]
+
+
+@given(st.lists(ticket_history(1), max_size=6), instants, instants | st.just(FOREVER))
+def test_many_complaints_make_the_moods_that_each_of_them_repeated_makes(
+    told: list[list[Complaint]], since: int, until: int
+) -> None:
+    felt = [Felt(n.to_bytes(16), h[-1].severity, h[-1].spells) for n, h in enumerate(told)]
+    begin, end = START + since, until if until == FOREVER else START + until
+    few, many = pieces(felt, begin, end), pieces(felt * (MANY + 1), begin, end)
+    joined: list[Piece] = []
+    for piece in few:
+        if joined and joined[-1].end == piece.start and joined[-1].mood == piece.mood:
+            joined[-1] = joined[-1]._replace(end=piece.end)
+        else:
+            joined.append(piece)
+    assert many == joined
 
 
 def test_a_window_ends_when_the_complaint_is_opened_again() -> None:

@@ -15,12 +15,16 @@ from typing import NamedTuple, TypeAlias, cast
 from uuid import UUID
 
 import msgspec
+import numpy as np
 
+from scoring.facts import sweep
 from scoring.models.complaints import MISHANDLED, OPEN, PHASES, RECOVERED, WINDOW_WEEKS
 
 DAY = 86_400_000_000
 WEEK = 7 * DAY
 FOREVER = 2**62
+MANY = 50
+"""Complaints that are looked at all at once, which costs more where they are few."""
 
 SEVERITIES = ("", "minor", "major", "critical")
 """A complaint's severity is its place here; 0 stands for no complaint."""
@@ -286,12 +290,14 @@ class Piece(NamedTuple):
     mood: int
 
 
-def pieces(recent: Iterable[Felt], since: int, until: int) -> list[Piece]:
+def pieces(recent: Sequence[Felt], since: int, until: int) -> list[Piece]:
     """What complaints make of the time between two instants; unclouded time is left out.
 
     Overlapping complaints count once per phase, with the gravest severity; phases act together. A `mood`
     holds the severity in each phase, two bits for each.
     """
+    if len(recent) > MANY:
+        return [Piece(*found) for found in sweep.moods(_spells(recent), _FELT_FOR, since, until)]
     felt_now = [window for felt in recent for window in _clipped(felt, since, until)]
     counts = [[0] * len(SEVERITIES) for _ in PHASES]
     if all(window.start == since and window.end == until for window in felt_now):  # as it mostly is
@@ -311,6 +317,21 @@ def pieces(recent: Iterable[Felt], since: int, until: int) -> list[Piece]:
     return found
 
 
+def _spells(recent: Sequence[Felt]) -> sweep.Spells:
+    flat = [spell for felt in recent for spell in felt.spells]
+    counts = np.array([len(felt.spells) for felt in recent])
+    opened = np.array([begin for begin, _, _ in flat], dtype=np.int64)
+    again = np.append(opened[1:], FOREVER)
+    again[np.cumsum(counts) - 1] = FOREVER
+    return sweep.Spells(
+        np.repeat(np.array([felt.severity for felt in recent], dtype=np.int64), counts),
+        opened,
+        np.array([FOREVER if end is None else end for _, end, _ in flat], dtype=np.int64),
+        np.array([outcome for _, _, outcome in flat], dtype=np.int64),
+        again,
+    )
+
+
 def _mood(counts: Sequence[Sequence[int]]) -> int:
     mood = 0
     for phase, (_, minor, major, critical) in enumerate(counts):
@@ -324,7 +345,7 @@ def severities(mood: int) -> tuple[int, ...]:
 
 
 def _expose(
-    exposure: tuple[tuple[int, int], ...], recent: Iterable[Felt], since: int, until: int
+    exposure: tuple[tuple[int, int], ...], recent: Sequence[Felt], since: int, until: int
 ) -> tuple[tuple[int, int], ...]:
     spent = Counter(dict(exposure))
     for piece in pieces(recent, since, until):

@@ -68,7 +68,7 @@ class ComplaintFact(ScoringTable, table=True):
 
     __tablename__ = "complaint_fact"
     __table_args__ = (
-        Index("complaint_fact_customer", "customer_id"),
+        Index("complaint_fact_customer", "customer_id", text("((spells -> 0) -> 0) DESC"), "ticket_id"),
         CheckConstraint("severity BETWEEN 1 AND 3", name="complaint_fact_severity"),
     )
     ticket_id: UUID = Field(primary_key=True)
