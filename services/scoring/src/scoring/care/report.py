@@ -3,6 +3,8 @@
 (Imports what draws, which takes two seconds: import it only where a page is made.)
 """
 
+import math
+
 from scoring.analysis.report import (
     Figure,
     Page,
@@ -16,8 +18,9 @@ from scoring.analysis.report import (
     percent,
     pictures,
 )
-from scoring.care.domain import Served
+from scoring.care.domain import ComplaintEffect, Served
 from scoring.care.judging import Comparison, History, Judgement, Learnt, Trial
+from scoring.models.complaints import PHASES
 from scoring.models.diagnostics import diagnose
 from scoring.models.metrics import Metrics
 
@@ -48,6 +51,8 @@ def render(judgement: Judgement, made: Served, before: Served, history: History)
         sections.insert(1, _compared(judgement.comparison, made, before))
     if judgement.learnt is not None:
         sections.append(Section("Calibration", text=_calibration(judgement.learnt)))
+    if made.complaint_effect is not None:
+        sections.append(_of_complaints(made.complaint_effect))
     fitted_at = f", fitted {made.fitted_at:%d.%m.%Y %H:%M} UTC" if made.fitted_at else ""
     return html(
         Page(
@@ -183,6 +188,32 @@ def _compared(found: Comparison, made: Served, before: Served) -> Section:
             "is clearly higher than that of the one served."
         ],
         tables=[Table("Errors on the same days", ["Model", *_HEAD], rows, _NOTE)],
+    )
+
+
+def _of_complaints(effect: ComplaintEffect) -> Section:
+    served = "It is used." if effect.used else "It is not used, but a stated belief is."
+    rows = []
+    for phase in PHASES:
+        value, error = effect.gamma[phase], effect.standard_errors.get(phase)
+        times = f"{math.exp(min(value, 700)):.2f} times"
+        rows.append([phase, f"{value:+.2f}".replace("-", "−"), number(error), times])
+    return Section(
+        "What complaints do",
+        text=[
+            f"Estimated from {count(effect.complaints)} complaints. {served} Why: {effect.why}.",
+            "That complaints do nothing would make such data with a probability of "
+            f"p = {effect.p_value:.2g} (likelihood-ratio test). Of customers who have left, as many complain "
+            f"as {percent(effect.gamma.get('coming_after_death', 1.0))} of those who have not.",
+        ],
+        tables=[
+            Table(
+                "The hazard of leaving, for a major complaint",
+                ["While a complaint is", "In logarithms", "Standard error", "The hazard is"],
+                rows,
+                "",
+            )
+        ],
     )
 
 
