@@ -16,11 +16,7 @@ from shared.events.orders import OrderState
 from shared.events.service_desk import TicketState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-"""What is dated before is no date but one that was never set."""
 HIGHEST_VERSION = 2**31 - 1
-AHEAD = timedelta(days=1)
-"""So much later than itself an event may say that something happened; two clocks are never further apart."""
 
 
 def micros(instant: datetime) -> int:
@@ -34,10 +30,17 @@ def instant(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+EARLIEST = micros(datetime(1900, 1, 1, tzinfo=UTC))
+"""What is dated before is no date but one that was never set."""
+AHEAD = 86_400_000_000
+"""So much later than itself an event may say that something happened; two clocks are never further apart."""
+
+
 def fact_of(delivery: Delivery[Any], currency: str) -> Fact:
     """The fact that an event tells; `ValueError` where it cannot be true, or is in another `currency`."""
     event = delivery.event
-    if delivery.at < EARLIEST:
+    at = micros(delivery.at)
+    if at < EARLIEST:
         raise ValueError(f"ce_time {delivery.at.isoformat()} is before 1900: a date that was never set")
     if isinstance(event, CustomerCreated):
         return Registration(
@@ -45,9 +48,9 @@ def fact_of(delivery: Delivery[Any], currency: str) -> Fact:
             event.customer_id,
             _version("customer.version", event.customer.version),
             delivery.event_id,
-            micros(delivery.at),
+            at,
             delivery.seq,
-            micros(delivery.at),
+            at,
         )
     order: OrderState | None = getattr(event, "order", None)
     if order is not None:
@@ -61,17 +64,17 @@ def fact_of(delivery: Delivery[Any], currency: str) -> Fact:
             event.customer_id,
             _version("order.version", order.version),
             delivery.event_id,
-            _credible("order.ordered_at", order.ordered_at, delivery),
+            _credible("order.ordered_at", order.ordered_at, at),
             order.total_minor,
             order.list_total_minor,
             order.status != "cancelled",
             delivery.seq,
-            micros(delivery.at),
+            at,
         )
-    return _complaint(event.customer_id, event.ticket, delivery)
+    return _complaint(event.customer_id, event.ticket, delivery, at)
 
 
-def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any]) -> Complaint:
+def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any], at: int) -> Complaint:
     if not ticket.spells:
         raise ValueError(f"ticket {ticket.number} was never open: it has no spells")
     if any(spell.resolved_at is None for spell in ticket.spells[:-1]):
@@ -81,10 +84,10 @@ def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any]) 
         )
     spells = tuple(
         Spell(
-            _credible("ticket.spells.opened_at", spell.opened_at, delivery),
+            _credible("ticket.spells.opened_at", spell.opened_at, at),
             None
             if spell.resolved_at is None
-            else _credible("ticket.spells.resolved_at", spell.resolved_at, delivery),
+            else _credible("ticket.spells.resolved_at", spell.resolved_at, at),
             OPEN if spell.outcome is None or spell.resolved_at is None else PHASES.index(spell.outcome),
         )
         for spell in ticket.spells
@@ -98,7 +101,7 @@ def _complaint(customer_id: UUID, ticket: TicketState, delivery: Delivery[Any]) 
         ticket.kind == "complaint",
         spells,
         delivery.seq,
-        micros(delivery.at),
+        at,
     )
 
 
@@ -108,15 +111,16 @@ def _version(field: str, said: int) -> int:
     return said
 
 
-def _credible(field: str, said: datetime, delivery: Delivery[Any]) -> int:
-    """When something happened, in microseconds; refused where it cannot have happened then."""
+def _credible(field: str, said: datetime, at: int) -> int:
+    """When something happened, in microseconds; refused where an event of `at` cannot tell of it."""
     if said.tzinfo is None:
         raise ValueError(f"{field} {said.isoformat()} has no offset from UTC, such as Z")
-    if said < EARLIEST:
+    when = micros(said)
+    if when < EARLIEST:
         raise ValueError(f"{field} {said.isoformat()} is before 1900: a date that was never set")
-    if said > delivery.at and said - delivery.at > AHEAD:
+    if when - at > AHEAD:
         raise ValueError(
             f"{field} {said.isoformat()} is more than a day after the event that tells it,"
-            f" ce_time {delivery.at.isoformat()}"
+            f" ce_time {instant(at).isoformat()}"
         )
-    return micros(said)
+    return when

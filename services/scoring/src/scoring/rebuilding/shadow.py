@@ -85,9 +85,9 @@ FROM public.customer_state l WHERE l.customer_id = r.customer_id AND l.customer_
 """
 # Whoever was scored with this state need not be again.
 _AS_SCORED = """
-UPDATE rebuild.customer_state r SET due_at = l.due_at
-FROM public.customer_state l WHERE l.customer_id = r.customer_id
-  AND l.state = r.state AND l.due_at IS DISTINCT FROM r.due_at
+UPDATE rebuild.customer_state r SET due_at = l.due_at, begins_band = l.begins_band
+FROM public.customer_state l WHERE l.customer_id = r.customer_id AND l.state = r.state
+  AND (l.due_at, l.begins_band) IS DISTINCT FROM (r.due_at, r.begins_band)
 """
 _CLOSE_PARKED = """
 UPDATE public.parked_event p
