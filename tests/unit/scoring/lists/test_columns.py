@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -95,6 +96,34 @@ def test_pages_are_what_a_plain_sort_and_filter_gives(
             break
         after = (value(found[-1], want.column), found[-1].customer_id)
     assert found == expected
+
+
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("column", ["churn", "loyalty", "value_minor", "band", "model_version"])
+@pytest.mark.parametrize("ranges", [{}, {"churn": (0.2, None)}, {"churn": (0.999, None)}])
+def test_pages_of_many_are_those_of_a_plain_sort(
+    column: str, down: bool, ranges: dict[str, tuple[float | None, float | None]]
+) -> None:
+    random, many = np.random.default_rng(5), 40_000
+    some = np.zeros(many, _ROW)
+    some["customer_id"] = np.frombuffer(random.bytes(16 * many), "S16")
+    some["churn"], some["loyalty"] = random.random(many), np.round(random.normal(50, 9, many))
+    some["band"], some["value_minor"] = random.integers(0, 4, many), random.exponential(9000, many)
+    columns = Columns()
+    for part in np.array_split(some, 7):  # each puts new ones between those before
+        columns.take_in(part)
+    least = ranges["churn"][0] if ranges else 0
+    kept = some[some["churn"] >= least]
+    in_order = kept[np.lexsort((kept["customer_id"], kept[column]))]
+    expected = (in_order[::-1] if down else in_order)["customer_id"].tolist()
+    want, found, after = Wanted(column, down, ranges=ranges), list[bytes](), None
+    for _ in range(4):
+        page = columns.page(want, after, 60)
+        assert sum(page.by_band.values()) == len(expected)
+        found += [row.customer_id.bytes.rstrip(b"\0") for row in page.rows]
+        if page.rows:
+            after = (value(page.rows[-1], column), page.rows[-1].customer_id)
+    assert found == expected[:240]
 
 
 @given(st.lists(rows, min_size=1, max_size=8, unique_by=lambda row: row.customer_id))
