@@ -1,8 +1,10 @@
 """(e) Lists, and timers, of a million customers."""
 
+import asyncio
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -20,6 +22,7 @@ from tests.bench.million import seed
 from tests.bench.world import World
 
 REQUESTS = 40
+READERS = 4
 SORTS = ("-churn", "churn", "-loyalty", "-value", "value", "-band", "model_version")
 FILTERS: dict[str, dict[str, object]] = {
     "everybody": {},
@@ -42,11 +45,14 @@ async def run(world: World) -> Group:
     url = world.backing.database_urls["scoring"]
     async with stack.services(world.directory, world.backing, which=[scoring], workers=0) as fleet:
         ids = await seed(url)
-        lists = await _lists(fleet.urls["scoring"], world.token, url, ids)
+        api = fleet.processes["scoring.api"]
+        await api.stop()
+        await api.start()  # with a million customers
+        lists = await _lists(fleet.urls["scoring"], world.token, url, ids, api.pid)
     return Group(lists, await timers.run(world, ids))
 
 
-async def _lists(address: str, token: str, url: str, ids: list[UUID]) -> Table:
+async def _lists(address: str, token: str, url: str, ids: list[UUID], process: int) -> Table:
     table = Table(
         "", "p50 ms", "p95 ms", "worst sort", "found",
         title=f"(e) GET /v1/scores at {len(ids):,} customers: {len(SORTS)} sorts, 50 rows and exact counts",
@@ -70,6 +76,13 @@ async def _lists(address: str, token: str, url: str, ids: list[UUID]) -> Table:
     saving, listing = await _while_scoring(connection, token, url, ids)
     table.add_row("while 1,000 are scored before each", *_of(listing), "", "")
     table.add_row("saving 1,000 scores", *_of(saving), "", "")
+    alone, beside, lists = await _single_scores(address, token, ids)
+    table.add_row("a single score, alone", *_of(alone), "", "")
+    table.add_row(
+        f"the same while {READERS} read lists", *_of(beside), f"max {max(beside.latencies) * 1000:.0f}", ""
+    )
+    table.add_row("those lists", *_of(lists), "", "")
+    table.add_row("memory of the process", f"{_memory(process):,.0f} MB", "", "", "")
     table.add_row("aim", "", "100", "", "")
     connection.close()
     return table
@@ -109,6 +122,42 @@ async def _while_scoring(
         listing.latencies.append((await _get(connection, token, {}))[0])
     await db.close()
     return saving, listing
+
+
+async def _single_scores(address: str, token: str, ids: list[UUID]) -> tuple[Measured, Measured, Measured]:
+    """Single scores, one after another: with nothing else, and while others read lists all the time."""
+    alone, beside, lists = Measured(), Measured(), Measured()
+    for measured in (alone, beside):
+        done = asyncio.Event()
+        readers = [
+            asyncio.create_task(_read_lists(address, token, lists, done, number))
+            for number in range(READERS if measured is beside else 0)
+        ]
+        connection = await Connection.open(address)
+        for customer in ids[: 5 * REQUESTS]:
+            began = time.perf_counter()
+            status, _, _ = await connection.send(request("GET", f"/v1/scores/{customer}", token))
+            measured.latencies.append(time.perf_counter() - began)
+            assert status == 200
+        connection.close()
+        done.set()
+        await asyncio.gather(*readers)
+    return alone, beside, lists
+
+
+async def _read_lists(address: str, token: str, measured: Measured, done: asyncio.Event, number: int) -> None:
+    connection = await Connection.open(address)
+    asked = [{"sort": sort, **filters} for filters in FILTERS.values() for sort in SORTS]
+    while not done.is_set():
+        number += READERS
+        measured.latencies.append((await _get(connection, token, asked[number % len(asked)]))[0])
+    connection.close()
+
+
+def _memory(process: int) -> float:
+    """MB that a process holds."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 async def _get(connection: Connection, token: str, query: dict[str, object]) -> tuple[float, dict[str, int]]:

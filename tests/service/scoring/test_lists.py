@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from scoring.bands.handlers import score_outdated
+from shared.errors import Unavailable
 from tests.service.scoring.conftest import NOW, Scoring, cancelled, created, placed
 
 DAY = timedelta(days=1)
@@ -129,6 +130,17 @@ async def test_a_database_put_back_to_an_earlier_time_is_read_anew(
     async with scoring.db.tx() as tx:
         await tx.execute("DELETE FROM customer_score WHERE customer_id = $1", people[0])
     assert (await page(analyst))["total"] == len(people) - 1
+
+
+async def test_a_process_is_ready_when_it_has_read_what_lists_show(
+    scoring: Scoring, people: list[UUID]
+) -> None:
+    everybody = scoring.app.state.everybody
+    async with everybody._alone:  # as if it took long
+        with pytest.raises(Unavailable):
+            await scoring.app.state.ready()
+    await scoring.app.state.ready()
+    assert len(everybody._columns) == len(people)
 
 
 async def test_a_new_model_is_seen_in_the_list(

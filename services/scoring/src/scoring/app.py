@@ -26,7 +26,19 @@ from scoring.value.handlers import compare_after_each_fit
 from scoring.value.router import methods_router as value_methods_router
 from scoring.value.router import router as value_router
 from scoring.weights.router import router as weights_router
+from shared.db import Database
 from shared.service import Service
+
+
+def _resources(settings: ScoringSettings, db: Database) -> dict[str, object]:
+    everybody = Everybody(db)
+    return {
+        "arrivals": Arrivals(db),
+        "together": Together(db, settings),
+        "everybody": everybody,
+        "ready": everybody.ready,
+    }
+
 
 SERVICE = Service(
     name="scoring",
@@ -45,10 +57,6 @@ SERVICE = Service(
     ],
     handlers=lambda settings: handlers_in(settings.currency),
     jobs=[keep_bands, tell_restatements, rebuild_on_request, refit_on_schedule, compare_after_each_fit],
-    resources=lambda settings, db: {
-        "arrivals": Arrivals(db),
-        "everybody": Everybody(db),
-        "together": Together(db, settings),
-    },
+    resources=_resources,
     migrations=Path(__file__).parents[2] / "migrations",
 )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from scoring.lists import store
 from scoring.lists.domain import Columns, Found, Wanted
 from shared.db import Database
+from shared.errors import Unavailable
 
 
 class Listing(NamedTuple):
@@ -17,13 +18,14 @@ class Listing(NamedTuple):
 
 
 class Everybody:
-    """Everybody's figures; read whole for the first list, then only what has changed since the last."""
+    """Everybody's figures; read whole before the process is ready, then at each list what has changed."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._columns = Columns()
         self._seen = 0
         self._alone = asyncio.Lock()
+        self._first: asyncio.Task[None] | None = None
 
     async def page(self, wanted: Wanted, after: tuple[Any, ...] | None, limit: int, now: datetime) -> Listing:
         """A page of the list as it is now; `after` the value and id of the last row before it."""
@@ -34,16 +36,30 @@ class Everybody:
         self, wanted: Wanted, after: tuple[Any, ...] | None, limit: int, now: datetime
     ) -> Listing:
         async with self._alone:
-            async with self._db.read() as tx:
-                reached = await store.reached(tx)
-                if reached.all_before < self._seen:  # a backup was put back
-                    self._columns, self._seen = Columns(), 0
-                changed = await store.changed(tx, self._seen)
-            found = await asyncio.to_thread(self._look, changed, wanted, after, limit)
-            self._seen = reached.all_before
-        return Listing(found, min(now, reached.next_due or now))
+            next_due = await self._catch_up()
+            found = await asyncio.to_thread(self._columns.page, wanted, after, limit)
+        return Listing(found, min(now, next_due or now))
 
-    def _look(self, changed: Any, wanted: Wanted, after: tuple[Any, ...] | None, limit: int) -> Found:
+    async def _catch_up(self) -> datetime | None:
+        """Read what has changed; answers when the next customer is due."""
+        async with self._db.read() as tx:
+            reached = await store.reached(tx)
+            if reached.all_before < self._seen:  # a backup was put back
+                self._columns, self._seen = Columns(), 0
+            changed = await store.changed(tx, self._seen)
         if changed.size:
-            self._columns.take_in(changed)
-        return self._columns.page(wanted, after, limit)
+            await asyncio.to_thread(self._columns.take_in, changed)
+        self._seen = reached.all_before
+        return reached.next_due
+
+    async def ready(self) -> None:
+        """Begin to read everybody's figures, if nobody has; raises `Unavailable` until that is done."""
+        if self._first is None or (self._first.done() and self._first.exception()):
+            self._first = asyncio.create_task(self._load())
+        await asyncio.wait({self._first}, timeout=1)
+        if not self._first.done() or self._first.exception():
+            raise Unavailable("The figures that lists show are being read.", headers={"Retry-After": "1"})
+
+    async def _load(self) -> None:
+        async with self._alone:
+            await self._catch_up()
