@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.models.complaints import PHASES, SEVERITIES, WINDOW_WEEKS, Complaint, Schedules
+from scoring.models.complaints import PHASES, SEVERITIES, WINDOW_WEEKS, Complaint, Schedules, running
 
 complaint = st.builds(
     lambda opened, lasted, outcome, severity: Complaint(
@@ -88,3 +88,11 @@ def test_a_phase_neutralised_has_no_effect() -> None:
 def test_unknown_severities_are_refused() -> None:
     with pytest.raises(KeyError):
         Schedules.of({0: [Complaint(3, severity="huge")]})  # type: ignore[arg-type]
+
+
+def test_running_sums_are_each_customers_own_however_many_pieces() -> None:
+    complaints = {1: [Complaint(3)], 2: [Complaint(i, i + 0.5) for i in range(60)], 5: [Complaint(5, 6)]}
+    schedules = Schedules.of(complaints)
+    amounts = np.random.default_rng(1).uniform(size=len(schedules.start))
+    expected = [amounts[schedules.first[owner] : piece].sum() for piece, owner in enumerate(schedules.owner)]
+    np.testing.assert_allclose(running(schedules, amounts), expected)

@@ -18,6 +18,7 @@ Severity = Literal["minor", "major", "critical"]
 
 PHASES = ("open", "mishandled", "recovered")
 OPEN, MISHANDLED, RECOVERED = range(3)
+_MANY_PIECES = 50  # of one customer: from then on their sums are made one customer at a time
 WINDOW_WEEKS: Mapping[str, float] = {"mishandled": 26.0, "recovered": 26.0}  # how long a resolution is felt
 SEVERITIES: Mapping[str, float] = {"minor": 0.5, "major": 1.0, "critical": 1.5}
 
@@ -175,8 +176,12 @@ def running(schedules: Schedules, amounts: Floats) -> Floats:
     """For each piece the sum of its customer's amounts before it; exact, however many customers."""
     total = np.zeros_like(amounts)
     counts = np.diff(schedules.first)
-    for place in range(1, int(counts.max(initial=0))):
-        here = schedules.first[:-1][counts > place] + place
+    for one in np.flatnonzero(counts > _MANY_PIECES):
+        first, last = schedules.first[one], schedules.first[one + 1] - 1
+        total[first + 1 : last + 1] = np.cumsum(amounts[first:last])
+    few = np.where(counts > _MANY_PIECES, 0, counts)
+    for place in range(1, int(few.max(initial=0))):
+        here = schedules.first[:-1][few > place] + place
         total[here] = total[here - 1] + amounts[here - 1]
     return total
 
