@@ -115,8 +115,9 @@ async def test_whoever_buys_after_their_band_began_but_before_it_was_told_is_not
 
 async def test_a_band_that_what_happened_began_is_told_as_such(scoring: Scoring, only_bands: None) -> None:
     who, begins = await regular(scoring)
-    await scoring.tell(opened(who, begins - timedelta(minutes=1), severity="critical"))
-    scoring.clock.advance(begins - scoring.clock.now())
+    scoring.clock.advance(begins - scoring.clock.now() - timedelta(minutes=1))
+    await scoring.tell(opened(who, scoring.clock.now(), severity="critical"))
+    scoring.clock.advance(timedelta(minutes=1))
     (told,) = await beginnings(scoring)
     assert (told.after, told.crossed_at, told.service_desk_seq) == ("medium", None, 1)
 
