@@ -10,6 +10,7 @@ from scoring.care.domain import PUBLISHED, Served
 from scoring.facts.domain import DAY, Complaint, Fact, Purchase, Spell, summarize
 from scoring.facts.reading import micros
 from scoring.models.calibration import Calibrator
+from scoring.models.complaint_clock import Gamma
 from scoring.serving.domain import Known, scores
 from scoring.serving.together import Question, score_alike
 from shared.testing import FixedClock
@@ -18,7 +19,12 @@ WHO = UUID(int=7)
 NOW = FixedClock().at
 START = micros(NOW) - 800 * DAY
 BAND_DAYS = 90
+SIGNS_OF_LIFE = replace(
+    PUBLISHED,
+    model=replace(PUBLISHED.model, gamma=Gamma(1.0, 1.5, -0.4, 0.8, 40.0, 0.1, 3.0, 1.5, closing_rate=0.2)),
+)
 CALIBRATED = replace(PUBLISHED, model=replace(PUBLISHED.model, calibrator=Calibrator(0.1, 1.07)))
+MODELS = [PUBLISHED, CALIBRATED, SIGNS_OF_LIFE]
 
 instants = st.integers(START, START + 790 * DAY)
 
@@ -42,7 +48,12 @@ def people(draw: st.DrawFn) -> list[Known]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(people(), st.sampled_from([PUBLISHED, CALIBRATED]), st.booleans(), st.sampled_from([30, BAND_DAYS]))
+@given(
+    people(),
+    st.sampled_from([PUBLISHED, CALIBRATED, SIGNS_OF_LIFE]),
+    st.booleans(),
+    st.sampled_from([30, BAND_DAYS]),
+)
 def test_a_score_is_to_the_last_bit_what_it_is_alone(
     known: list[Known], served: Served, with_intervals: bool, horizon: int
 ) -> None:
