@@ -8,13 +8,13 @@ import pytest
 
 from scoring.models import complaint_clock, complaint_fit, pareto_nbd
 from scoring.models.arrays import Bools, Floats
-from scoring.models.complaint_clock import Clock, Gamma
+from scoring.models.complaint_clock import PRIOR_GAMMA, Clock, Gamma
 from scoring.models.complaint_fit import ClockFit, fit_clock
 from scoring.models.complaint_likelihood import CLOSING, NAMES, Loud, log_likelihood_with_gradient
 from scoring.models.complaint_signs import History
 from scoring.models.complaints import PHASES, Complaint, Schedules
 from scoring.models.metrics import auc
-from scoring.models.rfm import Rows
+from scoring.models.rfm import Rows, Summary
 from tests.unit.scoring.models.complaint_worlds import HARM, NO_HARM, Kind, Who, World, simulate
 
 ANSWERED: Who = "the living, and only they are answered"
@@ -162,6 +162,23 @@ def test_without_complaints_the_fit_is_the_plain_one_and_nothing_is_claimed() ->
     assert found.gamma == Gamma(0, 0, 0)
     assert found.p_value == 1
     assert found.purchase == pareto_nbd.fit(rows)
+
+
+def test_complaints_of_the_very_day_of_a_purchase_have_an_effect_that_is_found(cdnow: Summary) -> None:
+    """Known by the day, they come no time after it: a lag free to vanish would end no search."""
+    rows, dice = cdnow.rows, np.random.default_rng(1)
+    opened = {row: dice.uniform(0, rows.T[row]) for row in range(0, len(rows), 5)}
+    opened |= {row: rows.t_x[row] for row in range(1, len(rows), 20)}
+    complaints = {row: [Complaint(at, at + 1, "recovered")] for row, at in opened.items()}
+    found = fit_clock(rows, Schedules.of(complaints), len(complaints))
+    assert found.purchase.converged
+    assert found.gamma.coming_lag >= 1 / 7
+    assert np.isfinite(
+        [found.p_value, found.standard_errors["open"], found.standard_errors["recovered"]]
+    ).all()
+    assert found.gamma.mishandled == PRIOR_GAMMA.mishandled, (
+        "nothing was mishandled, so what is believed stays"
+    )
 
 
 def customers(x: list[float], t_x: list[float], T: list[float]) -> Rows:

@@ -6,8 +6,9 @@ the more so the shorter the phase. So how complaints come, and whether they foll
 too (`complaint_signs`). Whether a closing is a sign of life as well is decided by the likelihood.
 
 The prior of γ is N(0, 2²): the sign is free. Whether complaints make customers leave is a likelihood-ratio
-test against γ = 0, with as many degrees of freedom as phases that occurred. Complaints that slow buying for a
-while without ending it look like leaving: that cannot be told apart by x, t_x and T, and γ then says so much.
+test against γ = 0, with as many degrees of freedom as phases that occurred; of others what is believed stays.
+Complaints that slow buying for a while without ending it look like leaving: that cannot be told apart by x,
+t_x and T, and γ then says so much.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from scipy import optimize, special
 
 from . import complaint_clock, pareto_nbd
 from .arrays import Bools, Floats
-from .complaint_clock import NO_EFFECT, Clock, Gamma
+from .complaint_clock import NO_EFFECT, PRIOR_GAMMA, Clock, Gamma
 from .complaint_likelihood import (
     CLOSING,
     LAG,
@@ -201,6 +202,7 @@ class _Search(NamedTuple):
         start = centre.copy()
         start[:4] = logs(plain.params)
         start[CLOSING] = -np.inf
+        start[LEAVING] = np.where(schedules.z.any(axis=0), 0.0, PRIOR_GAMMA.of_leaving)
         return cls(data, _Data.of_sample(rows, schedules), start, centre, sigma)
 
     def peak(self, free: Bools) -> _Peak:

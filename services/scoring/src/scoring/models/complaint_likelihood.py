@@ -36,6 +36,9 @@ SHAPE, RATE, AFTER_DEATH, PER_PURCHASE, LAG = (
     _PLACE[f"coming_{name}"] for name in ("shape", "rate", "after_death", "per_purchase", "lag")
 )
 CLOSING = _PLACE["closing_rate"]
+LEAST_LAG = 1 / 7
+"""A day: complaints are known by the day, so that many seem to come at the very instant of a purchase, and
+with a lag free to vanish the likelihood would have no peak."""
 _LOGS = [0, 1, 2, 3, SHAPE, RATE, PER_PURCHASE, LAG, CLOSING]
 
 
@@ -50,6 +53,7 @@ def natural(at: Floats) -> Floats:
     plain = at.copy()
     plain[_LOGS] = np.exp(at[_LOGS])
     plain[AFTER_DEATH] = special.expit(at[AFTER_DEATH])
+    plain[LAG] += LEAST_LAG
     return plain
 
 
@@ -58,6 +62,7 @@ def slopes(plain: Floats) -> Floats:
     slope = np.ones_like(plain)
     slope[_LOGS] = plain[_LOGS]
     slope[AFTER_DEATH] = plain[AFTER_DEATH] * (1 - plain[AFTER_DEATH])
+    slope[LAG] -= LEAST_LAG
     return slope
 
 
