@@ -119,7 +119,10 @@ def test_a_band_is_told_within_a_second_of_its_beginning_however_often_figures_a
     band: Band, felt: tuple[Felt, ...]
 ) -> None:
     first = micros(NOW) - 90 * DAY
-    person = State(purchases=10, days=10, first_at=first, last_at=micros(NOW), repeat_minor=900, recent=felt)
+    person = State(
+        purchases=10, days=10, first_at=first, last_at=micros(NOW), repeat_minor=900,
+        complaints=len(felt), recent=felt,
+    )  # fmt: skip
     goal = next_beginning(band)
     assert goal is not None
     (weeks,) = crossing(customers_of([person], micros(NOW)), PUBLISHED.model, HORIZON / 7, goal)
