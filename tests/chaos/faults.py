@@ -13,7 +13,7 @@ from stack.process import Process
 from stack.trouble import Trouble
 from tests.chaos.system import System
 
-LONG_FREEZE = (16.0, 20.0)  # longer than lease (5 s), idle transaction (10 s) and session (6 s)
+LONG_FREEZE = (16.0, 20.0)  # longer than lease (5 s), idle transaction (10 s) and session (10 s)
 ONE_LONG_IN = 4
 OVERLAPPING = 0.3
 GAP = (0.5, 2.5)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from scoring.facts.domain import State, encode
 from shared.web.sync import sync_token
 from tests.service.scoring.conftest import (
     NOW,
@@ -277,3 +278,18 @@ async def test_a_reader_who_goes_away_is_in_nobodys_way(scoring: Scoring, analys
     answers = [await reads[0], await reads[2]]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert (await analyst.get(f"/v1/scores/{who}")).status_code == 200
+
+
+async def test_whoever_cannot_be_scored_is_in_nobodys_way(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    who, broken = uuid4(), uuid4()
+    await scoring.tell(placed(who, NOW - DAY), placed(broken, NOW - DAY))
+    state = encode(State(purchases=2, days=2))  # bought, but never for the first time
+    async with scoring.db.tx() as tx:
+        await tx.execute("UPDATE customer_state SET state = $1 WHERE customer_id = $2", state, broken)
+    reads = (analyst.get(f"/v1/scores/{one}") for one in (who, broken, who))
+    answers = await asyncio.gather(*reads, return_exceptions=True)
+    fine = [getattr(answer, "status_code", None) for answer in answers]
+    assert (fine[0], fine[2]) == (200, 200)
+    assert fine[1] != 200

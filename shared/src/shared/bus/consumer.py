@@ -23,7 +23,8 @@ log = structlog.get_logger()
 BATCH = 1000
 LANES = 2
 """So many batches are on their way at a time, each of its own partitions: one is decoded and counted here
-while PostgreSQL works on the other. The lane is of the number, so that a customer has one in all topics."""
+while PostgreSQL works on the other. The lane is of the number, so that a customer has one in all
+topics that have as many partitions; where not, the rows' locks keep the order."""
 AT_A_STRETCH = 100
 """So many records are decoded before the transaction of the batch before gets its turn again."""
 TELL_KAFKA_EVERY_SECONDS = 1.0
@@ -130,8 +131,7 @@ class Consumer:
             auto_offset_reset="none",
             isolation_level="read_committed",
             partition_assignment_strategy=(RangePartitionAssignor,),
-            session_timeout_ms=6_000,  # how long the partitions of a killed worker wait for another
-            heartbeat_interval_ms=2_000,
+            session_timeout_ms=10_000,  # how long the partitions of a killed worker wait for another
             rebalance_timeout_ms=60_000,
             max_poll_records=BATCH,
             fetch_max_wait_ms=50,

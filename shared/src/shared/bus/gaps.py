@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 from shared.bus.inbox import Inbox, Incoming
 from shared.bus.retry import is_transient
 from shared.db import Database, Tx
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 
 log = structlog.get_logger()
 
@@ -27,9 +27,10 @@ _LIST = """
 SELECT h.topic, h.key, coalesce(p.last_seq, 0) AS last_seq, min(h.seq) AS next_held, count(*) AS held,
        min(h.held_at) AS since
 FROM held_event h LEFT JOIN stream_progress p USING (topic, key)
+WHERE NOT coalesce(p.parked, false)
 GROUP BY h.topic, h.key, p.last_seq ORDER BY since LIMIT $1
 """
-_LOCK = "SELECT last_seq FROM stream_progress WHERE topic = $1 AND key = $2 FOR UPDATE"
+_LOCK = "SELECT last_seq, parked FROM stream_progress WHERE topic = $1 AND key = $2 FOR UPDATE"
 _FIRST_HELD = """
 SELECT seq, headers, value FROM held_event WHERE topic = $1 AND key = $2 ORDER BY seq LIMIT 1
 """
@@ -66,12 +67,15 @@ async def list_gaps(tx: Tx, limit: int = 200) -> list[Gap]:
 async def skip_gap(tx: Tx, inbox: Inbox, topic: str, key: str, *, actor: str, reason: str) -> str:
     """Give up what never came: the key goes on with what is held. Answers what was given up.
 
-    For what even its publisher no longer has. Raises `NotFound` where nothing is held.
+    For what even its publisher no longer has. Raises `NotFound` where nothing is held, `Conflict` where what
+    is held waits for a parked event.
     """
-    last_seq = await tx.fetchval(_LOCK, topic, key) or 0
+    last_seq, parked = await tx.fetchrow(_LOCK, topic, key) or (0, False)
     held = await tx.fetchrow(_FIRST_HELD, topic, key)
     if held is None:
         raise NotFound(f"nothing is held for {key} on {topic}; `held list` shows what is")
+    if parked:
+        raise Conflict(f"{key} on {topic} waits for a parked event: first retry, edit or discard that")
     given_up = f"sequence {last_seq + 1} to {held['seq'] - 1} never came"
     await tx.execute(_RECORD, topic, key, last_seq + 1, given_up, actor, reason)
     await tx.execute(

@@ -87,6 +87,18 @@ def test_p_alive_is_the_integral_over_the_instant_of_death(gamma: Gamma, complai
         assert found == pytest.approx(by_definition(gamma, x, t_x, 30.0, complaints), rel=1e-7)
 
 
+@pytest.mark.parametrize("x", [40.0, 120.0, 300.0])
+def test_p_alive_is_that_integral_where_it_is_steep(x: float) -> None:
+    """Of many purchases, or of answers that come at once, after a silence that leaves little hope or much."""
+    slow = replace(SIGNS, coming_lag=40.0, coming_per_purchase=0.1)
+    answered_at_once = replace(slow, closing_rate=7.0)
+    for T in (50.2, 51.0, 58.0):
+        assert p_alive(slow, x, 50.0, T, []) == pytest.approx(by_definition(slow, x, 50.0, T, []), rel=1e-6)
+        waiting = [Complaint(50.1)]
+        found = p_alive(answered_at_once, x, 50.0, T, waiting)
+        assert found == pytest.approx(by_definition(answered_at_once, x, 50.0, T, waiting), rel=1e-6)
+
+
 def test_where_the_dead_complain_as_much_complaints_tell_nothing() -> None:
     equal = replace(SIGNS, coming_after_death=1 - 1e-12)
     given_ = Gamma(SIGNS.open, SIGNS.mishandled, SIGNS.recovered)

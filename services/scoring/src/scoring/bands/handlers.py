@@ -67,9 +67,9 @@ async def tell_beginnings(
             await store.tell(tx, {change.customer_id: change.after for change in changes})
             await emit(tx, *changes, at=now)
         _changed.inc(len(changes))
-        if last is None:
+        after = last or after
+        if len(due) < MANY:  # whoever becomes due meanwhile is for the next look, or there might be no end
             return after
-        after = last
 
 
 async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -> int:

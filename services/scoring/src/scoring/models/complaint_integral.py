@@ -5,8 +5,8 @@
 The first two factors are those of `integral`, the third that no complaint was opened, the fourth that none
 was closed (`complaint_signs`). As there, the nodes are those of Gauss and Legendre in v = ln(1 + w/unit),
 unit the least of A, B, D/e and l, and what lies e⁻³⁷ below the value at w = 0 is cut off. The shorter the
-range of v, the fewer nodes do; ln(1 + …) is not `log1p`, which takes five times as long: what matters is its
-error beside 1, not beside itself.
+range of v, the fewer nodes do, but where the integrand is steep. ln(1 + …) is not `log1p`, which takes five
+times as long: what matters is its error beside 1, not beside itself.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from .integral import Rule
 
 _RULES = ((0.5, Rule.of(8)), (1.5, Rule.of(12)), (np.inf, Rule.of(24)))  # up to which range of v
 _NEGLIGIBLE = 37.0
+_STEEP = 6.0  # a fall by so much in the logarithm needs all nodes
 
 
 class Told(NamedTuple):
@@ -63,6 +64,7 @@ class _Stretches(NamedTuple):
     told: Told
     unit: Floats
     reach: Floats
+    needs: Floats  # by which its nodes are chosen: its reach, or as many as there are
 
     @classmethod
     def of(cls, k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> "_Stretches":
@@ -71,11 +73,14 @@ class _Stretches(NamedTuple):
             unit = np.minimum(unit, told.exposure / told.share)
             unit = np.where(told.trace > 0, np.minimum(unit, told.lag), unit)
         reach = _reach(np.log1p(length / unit), k, s + 1, unit / a, unit / b, told, unit)
-        return cls(k, s, a, b, told, unit, reach)
+        hastened = 1 + told.trace / told.lag
+        slope = k / a + (s + 1) / b + told.power * told.share * hastened / told.exposure + told.closing
+        steep = slope * unit * np.expm1(reach) > _STEEP
+        return cls(k, s, a, b, told, unit, reach, np.where(steep, np.inf, reach))
 
     def at(self, rows: Ints | slice) -> "_Stretches":
-        k, s, a, b, told, unit, reach = self
-        return _Stretches(k[rows], s, a[rows], b[rows], told.at(rows), unit[rows], reach[rows])
+        k, s, a, b, told, unit, reach, needs = self
+        return _Stretches(k[rows], s, a[rows], b[rows], told.at(rows), unit[rows], reach[rows], needs[rows])
 
 
 def integral(k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> Floats:
@@ -104,7 +109,7 @@ def _by_rule(
         every = _Stretches.of(k[rows], s, a[rows], b[rows], told.at(rows), length[rows])
         found, least = np.empty((columns, len(every.k))), -np.inf
         for most, rule in _RULES:
-            some = np.flatnonzero((every.reach > least) & (every.reach <= most))
+            some = np.flatnonzero((every.needs > least) & (every.needs <= most))
             if some.size:
                 found[:, some] = work(rule, every.at(some))
             least = most

@@ -16,6 +16,7 @@ from scoring.care.domain import Served, with_margin
 from scoring.serving import store
 from scoring.serving.domain import Known, Scored, scores
 from scoring.settings import ScoringSettings
+from shared.bus.retry import is_transient
 from shared.db import Database
 
 MOST = 100
@@ -61,10 +62,7 @@ class Together:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             wanted = [(question, answer) for question, answer in batch if not answer.done()]
-            try:
-                found = await self._answers([question for question, _ in wanted])
-            except Exception as problem:
-                found = [problem for _ in wanted]
+            found = await self._answers_or_problems([question for question, _ in wanted])
             for (_, answer), one in zip(wanted, found, strict=True):
                 if answer.done():  # its reader has gone away
                     continue
@@ -72,6 +70,17 @@ class Together:
                     answer.set_result(one)
                 else:
                     answer.set_exception(one)
+
+    async def _answers_or_problems(self, asked: Sequence[Question]) -> list[Answer | Exception]:
+        if not asked:
+            return []
+        try:
+            return await self._answers(asked)
+        except Exception as problem:
+            if len(asked) == 1 or is_transient(problem):
+                return [problem for _ in asked]
+        # Somebody cannot be scored, and is in nobody's way.
+        return [one for question in asked for one in await self._answers_or_problems([question])]
 
     async def _answers(self, asked: Sequence[Question]) -> list[Answer | Exception]:
         async with self._db.read() as tx:

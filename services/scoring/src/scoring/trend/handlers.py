@@ -8,10 +8,11 @@ from scoring.care import store as models
 from scoring.care.domain import Served
 from scoring.facts import store as facts
 from scoring.facts.domain import Fact
+from scoring.facts.past import Reached
 from scoring.serving.domain import no_purchase_yet
 from scoring.serving.past import Asked, known_of, read_facts
 from scoring.serving.schemas import LoyaltyView, ProgressView, ReasonView, ServedModelView
-from scoring.serving.store import unknown
+from scoring.serving.store import progress, unknown
 from scoring.settings import ScoringSettings
 from scoring.trend import domain
 from scoring.trend.schemas import LoyaltyTrendView, TrendView
@@ -28,12 +29,13 @@ async def read_trend(
     now: datetime,
 ) -> LoyaltyTrendView:
     """A customer's loyalty against what it was so many days ago; of a past instant if that is asked for."""
+    reached: Reached | None
     if question is None:
-        as_of, (found, served) = now, await _read_now(db, customer_id)
+        as_of, (found, served, reached) = now, await _read_now(db, customer_id)
     else:
-        as_of = question.as_of
+        as_of, reached = question.as_of, question.reached
         found, served = await read_facts(db, settings, customer_id, question)
-    known = known_of(customer_id, found, question.reached if question else None)
+    known = known_of(customer_id, found, reached)
     seen = domain.seen(known.state, served, as_of)
     return LoyaltyTrendView(
         customer_id=customer_id,
@@ -49,10 +51,12 @@ async def read_trend(
     )
 
 
-async def _read_now(db: Database, customer_id: UUID) -> tuple[list[Fact], Served]:
+async def _read_now(db: Database, customer_id: UUID) -> tuple[list[Fact], Served, Reached]:
     async with db.read() as tx:
+        topics = ("patron.orders", "patron.service_desk")
+        orders, service_desk = await progress(tx, [(topic, str(customer_id)) for topic in topics])
         found = (await facts.list_facts(tx, [customer_id])).get(customer_id)
         served = await models.served(tx)
     if not found:
         raise unknown(customer_id)
-    return found, served
+    return found, served, Reached(orders, service_desk)
