@@ -57,7 +57,9 @@ async def run(world: World, ids: list[UUID]) -> Table:
         drained = asyncio.create_task(_drained(url))
         during = await _follow(producer, connection, until=drained)
         took = time.perf_counter() - began
-    table.add_row(f"{MASS:,} bands begin at once: all told after", f"{took:.0f} s, {MASS / took:,.0f}/s")
+    table.add_row(
+        f"{MASS:,} due at once, no band foreseen: all told after", f"{took:.0f} s, {MASS / took:,.0f}/s"
+    )
     for what, counted, scored in (("before", *before), ("meanwhile", *during)):
         table.add_row(f"{what}: an event is counted after, p50 and max", _span(counted))
         table.add_row(f"{what}: its customer is scored after, p50 and max", _span(scored))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ def schedules_of(states: Sequence[State]) -> Schedules:
         if state.complaints:
             for begin, mood, openings in _with_openings(state, _moods(state)):
                 start.append(begin / WEEK)
-                z.append(tuple(_WEIGHT[severity] for severity in severities(mood)))
+                z.append(_weights(mood))
                 opened.append(openings)
             customer.append(row)
             first.append(len(start))
@@ -126,6 +127,12 @@ def schedules_of(states: Sequence[State]) -> Schedules:
         np.array(z, dtype=np.float64).reshape(-1, len(PHASES)),
         np.array(opened, dtype=np.int64),
     )
+
+
+@cache
+def _weights(mood: int) -> tuple[float, ...]:
+    """The severity in force, by phase; there are 64 moods."""
+    return tuple(_WEIGHT[severity] for severity in severities(mood))
 
 
 def concatenated(parts: Sequence[tuple[int, Schedules]]) -> Schedules:
