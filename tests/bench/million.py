@@ -7,10 +7,10 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
+from scoring.bands.domain import BANDS
 from scoring.care.domain import PUBLISHED
 from scoring.facts.domain import WEEK, State, encode
 from scoring.facts.reading import micros
-from scoring.lists.domain import BANDS
 from scoring.models.arrays import Floats
 from scoring.models.loyalty import repeat_rate
 from scoring.models.rfm import Rows

@@ -20,7 +20,7 @@ from scoring.care.domain import PUBLISHED
 from scoring.facts.domain import decode
 from scoring.facts.handlers import handlers_in
 from scoring.facts.reading import micros
-from scoring.serving.figures import customers_of, figures
+from scoring.serving.figures import customers_of, figures, standings
 from scoring.settings import ScoringSettings
 from shared.bus.consumer import Consumer
 from shared.bus.outbox import headers
@@ -98,9 +98,9 @@ async def _looks(connection: asyncpg.Connection) -> float:
     found = await connection.fetch("SELECT state FROM customer_state TABLESAMPLE SYSTEM (1)")
     states, now = [decode(r[0]) for r in found], micros(datetime.now(UTC))
     people = customers_of(states, now)
-    risk = figures(states, people, PUBLISHED, 90 / 7)
+    risk, loyal = figures(people, PUBLISHED, 90 / 7), standings(states, people, PUBLISHED)
     goals = np.array([min((b for b in BEGINS if b > churn), default=np.inf) for churn in risk.churn.tolist()])
-    weeks = next_looks(people, risk, goals, PUBLISHED, 90 / 7).weeks
+    weeks = next_looks(people, risk, loyal, goals, PUBLISHED, 90 / 7).weeks
     customers = await connection.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'customer_state'")
     return float((1 / (weeks * 7 * 86_400)).mean() * customers)
 

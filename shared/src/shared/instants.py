@@ -50,9 +50,7 @@ class When(NamedTuple):
         )
 
 
-def require_period(
-    first: str, begin: datetime | None, last: str, end: datetime | None
-) -> None:  # fmt: skip
+def require_period(first: str, begin: datetime | None, last: str, end: datetime | None) -> None:
     """Refuse a period that does not end after it begins; `first` and `last` name its fields."""
     if begin and end and end <= begin:
         rule = f"must be after {first} {in_words(begin)}"

@@ -1,5 +1,8 @@
 """What the scoring service is told by its environment besides what every service is told."""
 
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
 from pydantic import Field
 
 from shared.settings import ServiceSettings
@@ -27,3 +30,11 @@ class ScoringSettings(ServiceSettings):
     loss_heeding_share: float = Field(0.5, ge=0, le=1)
     loss_retold_to: int = Field(5, ge=0, le=1000)
     loss_leaving_share: float = Field(0.25, ge=0, le=1)
+
+
+async def _settings(request: Request) -> ScoringSettings:
+    return cast(ScoringSettings, request.app.state.settings)
+
+
+Settings = Annotated[ScoringSettings, Depends(_settings)]
+"""For routes: what this deployment has chosen."""

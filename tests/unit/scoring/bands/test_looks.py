@@ -16,7 +16,7 @@ from scoring.facts.reading import instant, micros
 from scoring.models.complaints import MISHANDLED, OPEN, RECOVERED
 from scoring.models.crossing import crossing
 from scoring.models.score import churn
-from scoring.serving.figures import customers_of, figures
+from scoring.serving.figures import customers_of, figures, standings
 from shared.events.scoring import Band
 from shared.testing import FixedClock
 
@@ -52,19 +52,22 @@ def states(draw: st.DrawFn) -> State:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(states(), min_size=1, max_size=8))
 def test_until_the_next_look_nothing_has_changed_noticeably(people: list[State]) -> None:
-    now = figures(people, customers_of(people, micros(NOW)), PUBLISHED, HORIZON / 7)
+    some = customers_of(people, micros(NOW))
+    now, loyal = figures(some, PUBLISHED, HORIZON / 7), standings(people, some, PUBLISHED)
     goals = np.full(len(people), np.inf)
-    weeks = next_looks(customers_of(people, micros(NOW)), now, goals, PUBLISHED, HORIZON / 7).weeks
+    weeks = next_looks(some, now, loyal, goals, PUBLISHED, HORIZON / 7).weeks
     assert (weeks >= 1 / (7 * 24 * 60) - 1e-12).all()
     for row in np.flatnonzero((weeks > 1e-4) & np.isfinite(weeks)):  # a minute is waited in any case
         at = micros(NOW) + int(weeks[row] * WEEK)
-        then = figures([people[row]], customers_of([people[row]], at), PUBLISHED, HORIZON / 7)
+        one = customers_of([people[row]], at)
+        then = figures(one, PUBLISHED, HORIZON / 7)
+        (loyal_then,) = standings([people[row]], one, PUBLISHED)
         assert abs(then.churn[0] - now.churn[row]) <= CHANCE
         assert abs(then.p_alive[0] - now.p_alive[row]) <= CHANCE
         expected, value = now.expected_purchases[row], now.value_minor[row]
         assert abs(then.expected_purchases[0] - expected) <= max(SHARE * expected, FEWEST_PURCHASES)
         assert abs(then.value_minor[0] - value) <= max(SHARE * value, LEAST_VALUE) + 1
-        assert abs((then.loyalty[0].index or 0) - (now.loyalty[row].index or 0)) <= POINTS + 1e-9
+        assert abs((loyal_then.index or 0) - (loyal[row].index or 0)) <= POINTS + 1e-9
 
 
 def told_over_time(person: State, since: datetime, until: datetime) -> list[tuple[datetime, Band]]:

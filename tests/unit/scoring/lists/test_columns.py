@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scoring.lists.domain import BANDS, COLUMNS, Columns, Listed, Wanted
+from scoring.bands.domain import BANDS
+from scoring.lists.domain import COLUMNS, Columns, Listed, Wanted
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _ROW = np.dtype([*COLUMNS.items()])

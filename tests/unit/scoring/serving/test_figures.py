@@ -19,7 +19,7 @@ from scoring.models.complaints import PHASES, Schedules
 from scoring.models.score import Customers
 from scoring.models.score import score as score_of
 from scoring.serving.domain import CitedComplaint, Known, Scored, scores
-from scoring.serving.figures import concatenated, customers_of, figures, schedules_of
+from scoring.serving.figures import concatenated, customers_of, figures, schedules_of, standings
 from scoring.serving.texts import say
 from shared.testing import FixedClock
 
@@ -102,11 +102,13 @@ def test_a_customer_scores_alike_alone_and_among_others(
     many: list[tuple[list[Purchase], list[Complaint]]],
 ) -> None:
     states = [summarize([*bought, *complained]) for bought, complained in many]
-    together = figures(states, customers_of(states, micros(NOW)), PUBLISHED, 13.0)
+    people = customers_of(states, micros(NOW))
+    together, loyal = figures(people, PUBLISHED, 13.0), standings(states, people, PUBLISHED)
     for row, state in enumerate(states):
-        alone = figures([state], customers_of([state], micros(NOW)), PUBLISHED, 13.0)
+        person = customers_of([state], micros(NOW))
+        alone = figures(person, PUBLISHED, 13.0)
         assert together.churn[row] == pytest.approx(alone.churn[0], rel=1e-9)
-        assert together.loyalty[row] == alone.loyalty[0]
+        assert [loyal[row]] == standings([state], person, PUBLISHED)
 
 
 @settings(max_examples=100, deadline=None)

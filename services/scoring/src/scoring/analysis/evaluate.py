@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from scoring.analysis import files
-from scoring.analysis.model_file import named
 from scoring.models import forecast
 from scoring.models.backtest import (
     Complaints,
@@ -23,7 +22,9 @@ from scoring.models.backtest import (
     like_origin,
 )
 from scoring.models.calibration import why_not
+from scoring.models.complaint_effect import named
 from scoring.models.complaint_fit import ENOUGH_COMPLAINTS
+from scoring.models.fit import known
 from scoring.models.metrics import Metrics
 
 DESCRIPTION = """\
@@ -158,7 +159,7 @@ def _entry(
         "repeat_buyers": fit.repeat_buyers,
         "converged": fit.converged,
         "parameters": found.fitted.forecaster.parameters,
-        "standard_errors": _known(dict(fit.standard_errors) | _of_gamma(found)),
+        "standard_errors": known(dict(fit.standard_errors) | _of_gamma(found)),
         "log_likelihood": fit.log_likelihood,
         "complaints": _complaints(found, now),
         "calibration": {
@@ -209,8 +210,3 @@ def _of_gamma(found: Evaluation) -> dict[str, float]:
     if clock is None or not clock.usable:
         return {}
     return named(clock.standard_errors)
-
-
-def _known(errors: dict[str, float]) -> dict[str, float | None]:
-    """Standard errors; None where the data do not determine the parameter."""
-    return {name: float(e) if np.isfinite(e) else None for name, e in errors.items()}

@@ -14,14 +14,13 @@ from scoring.analysis.model_file import (
     SPENDING,
     WITH_COMPLAINTS,
     document,
-    known,
-    named,
 )
 from scoring.analysis.since_first import Known
 from scoring.models import gamma_gamma, pareto_nbd
 from scoring.models.complaint_clock import NO_EFFECT, PRIOR_GAMMA
+from scoring.models.complaint_effect import named
 from scoring.models.complaint_fit import fit_clock
-from scoring.models.fit import ENOUGH_REPEAT_BUYERS
+from scoring.models.fit import ENOUGH_REPEAT_BUYERS, known
 from scoring.models.rfm import MANY_ROWS, Rows
 
 HARDLY_KNOWN = 2.0

@@ -11,7 +11,7 @@ from scoring.analysis.files import BadFile, read_json
 from scoring.models import bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd
 from scoring.models.complaint_clock import NO_EFFECT, Gamma
 from scoring.models.complaints import PHASES
-from scoring.models.fit import Fit
+from scoring.models.fit import Fit, known
 
 WITH_COMPLAINTS = "pareto-nbd-complaints"
 SPENDING = "gamma-gamma"
@@ -62,16 +62,6 @@ def document(name: str, prior: str, found: Fit[Any]) -> dict[str, Any]:
         "prior": prior,
         "prior_driven": found.prior_driven,
     }
-
-
-def known(errors: Mapping[str, float]) -> dict[str, float | None]:
-    """Numbers as JSON has them: null for those that are none."""
-    return {name: float(error) if math.isfinite(error) else None for name, error in errors.items()}
-
-
-def named(of_complaints: Mapping[str, float]) -> dict[str, float]:
-    """γ of the phases, and what is estimated along with it, by the names they have in the file."""
-    return {(f"gamma_{name}" if name in PHASES else name): value for name, value in of_complaints.items()}
 
 
 def read(path: Path) -> Read:

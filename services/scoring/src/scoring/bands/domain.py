@@ -17,7 +17,7 @@ from scoring.facts.reading import instant, micros
 from scoring.models.arrays import Bools, Floats
 from scoring.models.crossing import crossing
 from scoring.models.score import Customers, churn
-from scoring.serving.figures import customers_of, figures
+from scoring.serving.figures import customers_of, figures, standings
 from shared.events.scoring import Band, ChurnBandChanged
 
 BANDS: tuple[Band, ...] = get_args(Band)
@@ -132,7 +132,8 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
         return outcome
     states = [one.state for one in bought]
     people = customers_of(states, micros(now))
-    found = figures(states, people, served, horizon_days / 7)
+    found = figures(people, served, horizon_days / 7)
+    loyal = standings(states, people, served)
     if not np.isfinite(found.churn).all():
         raise ArithmeticError("a churn probability is not a number")
     for row, one in enumerate(bought):
@@ -144,12 +145,12 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
                 band_of(risk, one.band),
                 float(found.p_alive[row]),
                 float(found.expected_purchases[row]),
-                found.loyalty[row].index or 0.0,
+                loyal[row].index or 0.0,
                 int(found.value_minor[row]),
             )
         )
     goals = np.array([next_beginning(score.band) or np.inf for score in outcome.scores])
-    looks = next_looks(people, found, goals, served, horizon_days / 7)
+    looks = next_looks(people, found, loyal, goals, served, horizon_days / 7)
     for one, weeks, begins in zip(bought, looks.weeks.tolist(), looks.begins_band.tolist(), strict=True):
         if weeks < np.inf:
             at = instant(_known_at(one.state, micros(now)) + ceil(weeks * WEEK))

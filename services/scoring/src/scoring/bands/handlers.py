@@ -11,7 +11,7 @@ from scoring.bands import domain, store
 from scoring.bands.domain import SET_ASIDE, Due
 from scoring.bands.store import Place
 from scoring.care import store as models
-from scoring.care.domain import Served, with_margin
+from scoring.care.domain import Served
 from scoring.settings import ScoringSettings
 from shared.bus.outbox import emit
 from shared.clock import Clock
@@ -54,7 +54,7 @@ async def tell_beginnings(
     """
     while True:
         async with db.tx() as tx:
-            served = with_margin(await models.served(tx), settings.margin)
+            served = await models.served_with(tx, settings.margin)
             due, last = await store.take_beginning(tx, clock.now(), after, MANY)
             now = clock.now()
             try:
@@ -94,7 +94,7 @@ async def _score(
     take: Callable[[Tx, Served], Awaitable[Sequence[Due]]],
 ) -> int:
     async with db.tx() as tx:
-        served = with_margin(await models.served(tx), settings.margin)
+        served = await models.served_with(tx, settings.margin)
         due = await take(tx, served)
         if not due:
             return 0

@@ -5,6 +5,7 @@ often somebody used to buy. So the time for which all of them stay as they are, 
 is found by halving, and whoever hardly changes any more is hardly ever looked at again.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from scoring.care.domain import Served
 from scoring.models import loyalty
 from scoring.models.arrays import Bools, Floats
 from scoring.models.crossing import crossing
+from scoring.models.loyalty import Standing
 from scoring.models.score import Customers, churn, score
 from scoring.serving.figures import Figures
 
@@ -38,14 +40,21 @@ class Looks(NamedTuple):
     begins_band: Bools
 
 
-def next_looks(people: Customers, found: Figures, goals: Floats, served: Served, horizon: float) -> Looks:
+def next_looks(
+    people: Customers,
+    found: Figures,
+    loyal: Sequence[Standing],
+    goals: Floats,
+    served: Served,
+    horizon: float,
+) -> Looks:
     """When each is to be looked at again.
 
-    `found` are their figures within `horizon` weeks, `goals` the churn at which the next band begins, inf in
-    the last one. Where it begins before anything else is noticeable, that instant is exact: half a second at
-    most after it, and never before. Otherwise it is a minute at least.
+    `found` are their figures within `horizon` weeks, `loyal` their loyalty, `goals` the churn at which the
+    next band begins, inf in the last one. Where it begins before anything else is noticeable, that instant is
+    exact: half a second at most after it, and never before. Otherwise it is a minute at least.
     """
-    weeks = _quiet(people, found, served, horizon)
+    weeks = _quiet(people, found, loyal, served, horizon)
     reached = churn(_later(people, weeks), served.model, horizon) >= goals
     weeks[weeks == _RUNGS[-1]] = np.inf
     rows = np.flatnonzero(reached)
@@ -54,9 +63,11 @@ def next_looks(people: Customers, found: Figures, goals: Floats, served: Served,
     return Looks(weeks, reached)
 
 
-def _quiet(people: Customers, found: Figures, served: Served, horizon: float) -> Floats:
+def _quiet(
+    people: Customers, found: Figures, loyal: Sequence[Standing], served: Served, horizon: float
+) -> Floats:
     """For how long nothing noticeable happens to each: the highest rung at which nothing has."""
-    now = _Now(people, found, served, horizon)
+    now = _Now(people, found, loyal, served, horizon)
     low, high = np.zeros(len(people.x), np.int64), np.full(len(people.x), len(_RUNGS))
     while (high - low > 1).any():
         middle = (low + high) // 2
@@ -68,12 +79,13 @@ def _quiet(people: Customers, found: Figures, served: Served, horizon: float) ->
 class _Now:
     """The figures of some customers, to compare later ones with."""
 
-    def __init__(self, people: Customers, found: Figures, served: Served, horizon: float) -> None:
+    def __init__(
+        self, people: Customers, found: Figures, loyal: Sequence[Standing], served: Served, horizon: float
+    ) -> None:
         self.people, self.found, self.served, self.horizon = people, found, served, horizon
         self.expected = np.maximum(SHARE * found.expected_purchases, FEWEST_PURCHASES)
         self.value = np.maximum(SHARE * found.value_minor, LEAST_VALUE)
-        total = sum(getattr(served.loyalty_weights, name) for name in loyalty.INDICATORS)
-        seen = np.array([one.coverage for one in found.loyalty]) * total
+        seen = np.array([one.coverage for one in loyal]) * loyalty.total(served.loyalty_weights)
         self.points = np.divide(100.0, seen, out=np.zeros_like(seen), where=seen > 0)
         self.aging = self.weight_aging(people)
 

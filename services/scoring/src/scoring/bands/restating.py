@@ -7,10 +7,10 @@ from uuid import UUID
 import structlog
 
 from scoring.care import store as models
-from scoring.care.domain import Served, with_margin
+from scoring.care.domain import Served
 from scoring.facts.domain import State, decode
 from scoring.facts.reading import micros
-from scoring.serving.figures import customers_of, figures
+from scoring.serving.figures import customers_of, figures, standings
 from scoring.settings import ScoringSettings
 from shared.bus.outbox import emit
 from shared.clock import Clock
@@ -50,7 +50,7 @@ async def restate(db: Database, clock: Clock, settings: ScoringSettings) -> int:
             return 0
         ids: list[UUID] = [r[0] for r in found]
         reached = {who: (orders, desk) for who, orders, desk in await tx.fetch(_REACHED, ids)}
-        served = with_margin(await models.served(tx), settings.margin)
+        served = await models.served_with(tx, settings.margin)
         now, days = clock.now(), settings.churn_horizon_days
         before, after = await asyncio.to_thread(
             lambda: [_figures([decode(r[n]) for r in found], served, days, micros(now)) for n in (1, 2)]
@@ -72,14 +72,15 @@ def _figures(states: Sequence[State], served: Served, days: int, now: int) -> li
     rows = [row for row, state in enumerate(states) if state.purchases]
     if rows:
         bought = [states[row] for row in rows]
-        found = figures(bought, customers_of(bought, now), served, days / 7)
+        people = customers_of(bought, now)
+        found, loyal = figures(people, served, days / 7), standings(bought, people, served)
         for place, row in enumerate(rows):
             told[row] = RestatedFigures(
                 purchases=states[row].purchases,
                 p_alive=float(found.p_alive[place]),
                 churn_probability=float(found.churn[place]),
                 expected_purchases=float(found.expected_purchases[place]),
-                loyalty=found.loyalty[place].index,
+                loyalty=loyal[place].index,
                 value_minor=int(found.value_minor[place]),
             )
     return told

@@ -19,8 +19,6 @@ from shared.clock import Clock
 from shared.db import Database
 from shared.errors import Refused
 
-_NEWEST = 2**31 - 1
-
 
 async def fit(db: Database, settings: ScoringSettings, _arguments: argparse.Namespace) -> int:
     """Fit a model, and serve it from when it is fitted on, unless it is worse than the one served."""
@@ -37,7 +35,7 @@ async def fit(db: Database, settings: ScoringSettings, _arguments: argparse.Name
 
 async def _list(db: Database, _settings: ScoringSettings, _arguments: argparse.Namespace) -> int:
     async with db.read() as tx:
-        found = await store.list_attempts(tx, _NEWEST, 100)
+        found = await store.list_attempts(tx, store.NEWEST, 100)
     for attempt in found:
         at = attempt.model.fitted_at
         print(f"{attempt.model.version}\t{attempt.state}\t{at.isoformat() if at else '-'}\t{attempt.why}")

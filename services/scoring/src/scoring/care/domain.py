@@ -15,7 +15,7 @@ from scoring.models.clv import Terms
 from scoring.models.complaint_clock import PRIOR_GAMMA, Gamma
 from scoring.models.complaint_fit import ENOUGH_COMPLAINTS, ClockFit, fit_clock
 from scoring.models.complaints import Schedules
-from scoring.models.fit import PRIOR_SIGMA
+from scoring.models.fit import PRIOR_SIGMA, known
 from scoring.models.forecast import posterior_covariance
 from scoring.models.rfm import Rows
 from scoring.models.score import Model
@@ -151,8 +151,8 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
         prior_driven=purchase.prior_driven,
         log_likelihood=purchase.log_likelihood,
         standard_errors={
-            "purchase": _known(purchase.standard_errors),
-            "spend": _known(spend.standard_errors),
+            "purchase": known(purchase.standard_errors),
+            "spend": known(spend.standard_errors),
         },
         rate_quantiles=tuple(grid.tolist()),
         complaint_effect=_effect(clock),
@@ -173,18 +173,13 @@ def _effect(clock: ClockFit | None) -> ComplaintEffect | None:
         return None
     return ComplaintEffect(
         gamma=asdict(clock.gamma),
-        standard_errors=_known(clock.standard_errors),
+        standard_errors=known(clock.standard_errors),
         statistic=clock.statistic,
         p_value=clock.p_value,
         used=clock.usable,
         why=clock.why_not or "there are enough complaints, and the test is clear",
         complaints=clock.complaints,
     )
-
-
-def _known(errors: Mapping[str, float]) -> dict[str, float | None]:
-    """Standard errors; None where the data do not determine the parameter."""
-    return {name: float(e) if np.isfinite(e) else None for name, e in errors.items()}
 
 
 def fitted(served: Served, *, refused: str | None = None) -> ModelFitted:

@@ -8,17 +8,15 @@ import msgspec
 import numpy as np
 
 from scoring.care.judging import History
-from scoring.facts.domain import SEVERITIES, Spell
+from scoring.facts.domain import WEIGHTS, Spell
 from scoring.models.arrays import Ints
 from scoring.models.backtest import Complaints, Purchases
 from scoring.models.complaints import OPEN
-from scoring.models.complaints import SEVERITIES as WEIGHTS
 from shared.db import Database
 
 MOST_CUSTOMERS = 50_000
 """More tell models apart no better; where there are more, a sample of them is tried."""
 _PEOPLE_AT_A_TIME = 1000
-_WEIGHT = [0.0, *(WEIGHTS[name] for name in SEVERITIES[1:])]
 _OPEN = np.iinfo(np.int64).min  # how numpy writes NaT
 
 _COUNT = "SELECT count(*) FROM customer_state"
@@ -59,7 +57,7 @@ async def read(db: Database, until: datetime) -> History:
         found[:, 0] += people
         days.append(found)
         for place, severity, spells in complained:
-            felt += _felt(people + place, _WEIGHT[severity], _spells.decode(spells))
+            felt += _felt(people + place, WEIGHTS[severity], _spells.decode(spells))
         people, after = people + len(who), who[-1]
     return History(
         _purchases(np.concatenate(days)), _complaints(felt), (until - timedelta(days=1)).date(), one_in

@@ -1,14 +1,14 @@
 """Models over HTTP: fit, list, read, report, serve again."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Path
 from starlette.responses import HTMLResponse, Response
 
 from scoring.care import store
 from scoring.care.handlers import count, decide, make, serve_again
 from scoring.care.schemas import ModelView, ServeModel
-from scoring.settings import ScoringSettings
+from scoring.settings import Settings
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db, Time
@@ -19,14 +19,9 @@ from shared.web.sync import sync_token
 
 router = Router(prefix="/v1/models", tags=["models"])
 
-_NEWEST = 2**31 - 1
 _NOTHING_FROM_ELSEWHERE = "default-src 'none'; style-src 'unsafe-inline'"
 
-Version = Annotated[int, Path(ge=0, le=_NEWEST)]
-
-
-async def _settings(request: Request) -> ScoringSettings:
-    return cast(ScoringSettings, request.app.state.settings)
+Version = Annotated[int, Path(ge=0, le=store.NEWEST)]
 
 
 @router.post("/fit", status_code=201, response_model=ModelView)
@@ -35,7 +30,7 @@ async def fit_model(
     idempotency: Idempotency,
     db: Db,
     clock: Time,
-    settings: Annotated[ScoringSettings, Depends(_settings)],
+    settings: Settings,
 ) -> Response:
     """Fit a model to all customers as they now are, backtest and calibrate it; serve it unless it is worse.
 
@@ -67,7 +62,7 @@ async def list_models(
     """All models there were, the newest first, each with what became of it."""
     walk = pages.over("models")
     async with db.read() as tx:
-        found = await store.list_attempts(tx, walk.after[0] if walk.after else _NEWEST, walk.fetch)
+        found = await store.list_attempts(tx, walk.after[0] if walk.after else store.NEWEST, walk.fetch)
     return walk.page(found, ModelView.of, key=lambda attempt: (attempt.model.version,))
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from scoring.care.attempts import Attempt, ModelState, evidence, prior
-from scoring.care.domain import PUBLISHED, Served, of_row, to_row
+from scoring.care.domain import PUBLISHED, Served, of_row, to_row, with_margin
 from scoring.care.judging import Judgement
 from scoring.care.tables import FittedModel
 from scoring.facts.domain import State, decode
@@ -19,6 +19,8 @@ from scoring.weights.store import decode as decode_weights
 from shared.db import Database, Tx
 from shared.errors import Conflict, NotFound
 
+NEWEST = 2**31 - 1
+"""No version of a model is higher."""
 _ONE_AT_A_TIME = 7468758
 _PEOPLE_AT_A_TIME = 5000
 _read: dict[Record, Served] = {}
@@ -45,7 +47,7 @@ LEFT JOIN (SELECT * FROM loyalty_weights WHERE valid_from <= $1 ORDER BY version
 _GET = f"SELECT {_COLUMNS} FROM fitted_model WHERE version = $1"
 _GET_ATTEMPT = f"SELECT {_DECIDED} FROM fitted_model WHERE version = $1"
 _LIST = f"SELECT {_DECIDED} FROM fitted_model WHERE version < $1 ORDER BY version DESC LIMIT $2"
-_NEWEST = f"SELECT {_COLUMNS} FROM fitted_model ORDER BY version DESC LIMIT 1"
+_LAST = f"SELECT {_COLUMNS} FROM fitted_model ORDER BY version DESC LIMIT 1"
 _INSERT = f"""
 INSERT INTO fitted_model ({_DECIDED})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
@@ -89,6 +91,11 @@ async def served(tx: Tx) -> Served:
     return kept
 
 
+async def served_with(tx: Tx, margin: float) -> Served:
+    """The same with the deployment's margin."""
+    return with_margin(await served(tx), margin)
+
+
 async def served_at(tx: Tx, instant: datetime) -> Served:
     """The model and the weights that scores were computed with at that instant."""
     latest = await tx.fetchrow(_LATEST_AT, instant)
@@ -108,7 +115,7 @@ async def get(tx: Tx, version: int) -> Served:
 
 async def find_newest(tx: Tx) -> Served:
     """The latest model, served or refused; the published one where there was none."""
-    found = await tx.fetchrow(_NEWEST)
+    found = await tx.fetchrow(_LAST)
     return PUBLISHED if found is None else _served(found)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from scoring.facts import sweep
 from scoring.models.complaints import MISHANDLED, OPEN, PHASES, RECOVERED, WINDOW_WEEKS
+from scoring.models.complaints import SEVERITIES as WEIGHT_OF
 
 DAY = 86_400_000_000
 WEEK = 7 * DAY
@@ -28,6 +29,8 @@ MANY = 50
 
 SEVERITIES = ("", "minor", "major", "critical")
 """A complaint's severity is its place here; 0 stands for no complaint."""
+WEIGHTS = (0.0, *(WEIGHT_OF[name] for name in SEVERITIES[1:]))
+"""What the models take of a severity."""
 
 _FELT_FOR = {phase: int(WINDOW_WEEKS[PHASES[phase]] * WEEK) for phase in (MISHANDLED, RECOVERED)}
 

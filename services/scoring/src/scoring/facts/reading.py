@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from scoring.facts.domain import SEVERITIES, Complaint, Fact, Purchase, Registration, Spell
+from scoring.facts.domain import DAY, SEVERITIES, Complaint, Fact, Purchase, Registration, Spell
 from scoring.models.complaints import OPEN, PHASES
 from shared.bus.inbox import Delivery
 from shared.events.customer import CustomerCreated
@@ -32,7 +32,7 @@ def instant(micros: int) -> datetime:
 
 EARLIEST = micros(datetime(1900, 1, 1, tzinfo=UTC))
 """What is dated before is no date but one that was never set."""
-AHEAD = 86_400_000_000
+AHEAD = DAY
 """So much later than itself an event may say that something happened; two clocks are never further apart."""
 
 

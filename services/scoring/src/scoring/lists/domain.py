@@ -7,16 +7,15 @@ million rows takes PostgreSQL a tenth of a second and numpy a twentieth of that.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.bands.domain import BANDS
 from scoring.models.arrays import Bools, Ints
 from shared.events.scoring import Band
-
-BANDS: tuple[Band, ...] = get_args(Band)
 
 COLUMNS: Mapping[str, str] = {
     "customer_id": "S16",

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import Depends, Query, Request
 
-from scoring.lists.domain import BANDS, Listed, Wanted
+from scoring.bands.domain import BANDS
+from scoring.lists.domain import Listed, Wanted
 from scoring.lists.handlers import Everybody
 from scoring.lists.schemas import BandCountsView, ListedScoreView, ScorePage
 from shared.errors import FieldError, Invalid

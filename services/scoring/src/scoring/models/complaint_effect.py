@@ -1,10 +1,12 @@
 """What complaints do to a customer, and what they tell of one: numbers believed or estimated."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import Floats
+from .complaints import PHASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Gamma:
     def tells_of_life(self) -> bool:
         """Whether complaints are signs of life."""
         return self.coming_after_death < 1 or self.closing_rate > 0
+
+
+def named(of_complaints: Mapping[str, float]) -> dict[str, float]:
+    """What goes by the fields of `Gamma`, by the names it has outside: γ of a phase is `gamma_…`."""
+    return {(f"gamma_{name}" if name in PHASES else name): value for name, value in of_complaints.items()}
 
 
 NO_EFFECT = Gamma(0.0, 0.0, 0.0)

@@ -16,6 +16,7 @@ from .backtest import Cut, Purchases, distinct_days, places
 from .complaint_clock import Clock
 from .complaints import Schedules
 from .forecast import KINDS, WITH_COMPLAINTS, Forecaster
+from .integral import Rule
 from .metrics import Reliability, reliability
 from .rfm import DAY
 from .score import Customers
@@ -23,7 +24,7 @@ from .score import Customers
 MOST = 7  # purchases counted apart; the last group is so many and more
 GROUPS = 10
 _WEEK = 7
-_points, _weights = np.polynomial.legendre.leggauss(24)
+_RULE = Rule.of(24)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +114,7 @@ def _spread(forecaster: Forecaster, T: Floats, weight: Floats, schedules: Schedu
     found = [weight @ chance(0, 0.0)]
     for k in range(1, MOST):
         density = np.zeros(len(T))
-        for point, share in zip((_points + 1) / 2, _weights / 2, strict=True):
+        for point, share in zip(_RULE.nodes[:, 0], _RULE.weights, strict=True):
             t_x = alpha * np.expm1(point * reach)
             others = (k - 1) * np.log(np.maximum(t_x, 1e-300))
             density += share * reach * (alpha + t_x) * chance(k, t_x) * np.exp(others)

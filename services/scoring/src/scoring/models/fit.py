@@ -192,6 +192,11 @@ def curvature(gradient: Callable[[Floats], Floats], at: Floats, step: float = 1e
     return np.asarray((hessian + hessian.T) / 2)
 
 
+def known(errors: Mapping[str, float]) -> dict[str, float | None]:
+    """Standard errors as JSON has them: None where the data do not determine the parameter."""
+    return {name: float(error) if np.isfinite(error) else None for name, error in errors.items()}
+
+
 def covariance(hessian: Floats) -> Floats:
     """The inverse of the negative log posterior's Hessian; NaN where it is not positive definite.
 
@@ -203,9 +208,9 @@ def covariance(hessian: Floats) -> Floats:
     try:
         np.linalg.cholesky(some)
         inverse = np.linalg.inv(some)
-        found[np.ix_(matters, matters)] = (inverse + inverse.T) / 2
     except np.linalg.LinAlgError:
-        pass
+        return found
+    found[np.ix_(matters, matters)] = (inverse + inverse.T) / 2
     return found
 
 

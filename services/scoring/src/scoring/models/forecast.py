@@ -17,8 +17,8 @@ from scipy import special
 from . import bg_nbd, complaint_clock, mbg_nbd, pareto_nbd
 from .arrays import Floats
 from .complaint_clock import NO_EFFECT, PRIOR_GAMMA, Clock, Gamma
+from .complaint_effect import named
 from .complaint_fit import ENOUGH_COMPLAINTS, ClockFit, fit_clock
-from .complaints import PHASES
 from .fit import PRIOR_SIGMA, Fit, covariance, curvature, logs
 from .rfm import Rows
 from .score import Customers
@@ -45,9 +45,7 @@ class Forecaster:
         """By their names in the literature; γ by the phase of a complaint."""
         found: dict[str, float] = asdict(self.params)
         if self.kind == WITH_COMPLAINTS:
-            found |= {
-                f"gamma_{name}" if name in PHASES else name: v for name, v in asdict(self.gamma).items()
-            }
+            found |= named(asdict(self.gamma))
         return found
 
     def churn(self, customers: Customers, horizon: float) -> Floats:

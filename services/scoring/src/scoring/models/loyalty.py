@@ -136,11 +136,12 @@ def standing(
 ) -> Standing:
     """Index and coverage of one customer as `loyalty()` has them, in a quarter of the time."""
     known = _known(repeat_rate, evidence)
-    total, seen = _total(weights), sum([getattr(weights, name) for name in known])
+    seen = sum([getattr(weights, name) for name in known])
     if not seen > 0:
         return Standing(None, 0.0)
     return Standing(
-        sum([100 * (getattr(weights, name) / seen) * value for name, value in known.items()]), seen / total
+        sum([100 * (getattr(weights, name) / seen) * value for name, value in known.items()]),
+        seen / total(weights),
     )
 
 
@@ -159,11 +160,12 @@ def loyalty(
         points = 100 * (weight / seen) * value if seen > 0 and value is not None else 0.0
         indicators[name] = Indicator(value, weight, points)
     index = sum(indicator.points for indicator in indicators.values()) if seen > 0 else None
-    return Loyalty(index, seen / _total(weights), indicators, weights.version)
+    return Loyalty(index, seen / total(weights), indicators, weights.version)
 
 
 @cache
-def _total(weights: Weights) -> float:
+def total(weights: Weights) -> float:
+    """Of all indicators, observed or not."""
     return float(sum(getattr(weights, name) for name in INDICATORS))
 
 

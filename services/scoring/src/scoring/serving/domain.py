@@ -132,7 +132,7 @@ def scores_of(
     weeks = horizon_days / 7
     because = contributions(people, served.model, weeks)
     states = [one.state for one in known]
-    found = figures(states, people, served, weeks, because.odds)
+    found = figures(people, served, weeks, because.odds)
     in_band = (
         found.churn if band_days == horizon_days else churn(people, served.model, band_days / 7)
     ).tolist()

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.care.domain import Served
-from scoring.facts.domain import FOREVER, SEVERITIES, WEEK, State, pieces, severities
+from scoring.facts.domain import FOREVER, WEEK, WEIGHTS, State, pieces, severities
 from scoring.models import loyalty as loyalty_index
 from scoring.models.arrays import Floats
 from scoring.models.complaints import PHASES, Schedules
-from scoring.models.complaints import SEVERITIES as WEIGHTS
 from scoring.models.loyalty import Evidence, Loyalty, Standing
 from scoring.models.score import Customers, Odds, score
 
-_WEIGHT = [0.0, *(WEIGHTS[name] for name in SEVERITIES[1:])]
 _MOST_VALUE = 2.0**62
 
 
@@ -29,28 +27,25 @@ class Figures:
     churn: Floats
     expected_purchases: Floats
     value_minor: NDArray[np.int64]
-    loyalty: list[Standing]
 
 
-def figures(
-    states: Sequence[State],
-    customers: Customers,
-    served: Served,
-    horizon_weeks: float,
-    known: Odds | None = None,
-) -> Figures:
-    """What the model says of these customers; `customers` as `customers_of` makes them of the states."""
+def figures(customers: Customers, served: Served, horizon_weeks: float, known: Odds | None = None) -> Figures:
+    """What the model says of these customers; `known` are their odds, where the caller has them already."""
     found = score(customers, served.model, horizon_weeks, known)
     return Figures(
         np.clip(found.p_alive, 0.0, 1.0),
         np.clip(found.churn, 0.0, 1.0),
         found.expected_purchases,
         np.rint(np.clip(found.clv, 0.0, _MOST_VALUE)).astype(np.int64),
-        [
-            loyalty_index.standing(rate, evidence, served.loyalty_weights)
-            for rate, evidence in _loyalties(states, customers, served)
-        ],
     )
+
+
+def standings(states: Sequence[State], customers: Customers, served: Served) -> list[Standing]:
+    """Their loyalty without its indicators; `customers` as `customers_of` makes them of the states."""
+    return [
+        loyalty_index.standing(rate, evidence, served.loyalty_weights)
+        for rate, evidence in _loyalties(states, customers, served)
+    ]
 
 
 def loyalty_of(states: Sequence[State], customers: Customers, served: Served) -> list[Loyalty]:
@@ -132,7 +127,7 @@ def schedules_of(states: Sequence[State]) -> Schedules:
 @cache
 def _weights(mood: int) -> tuple[float, ...]:
     """The severity in force, by phase; there are 64 moods."""
-    return tuple(_WEIGHT[severity] for severity in severities(mood))
+    return tuple(WEIGHTS[severity] for severity in severities(mood))
 
 
 def concatenated(parts: Sequence[tuple[int, Schedules]]) -> Schedules:

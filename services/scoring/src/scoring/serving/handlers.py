@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from scoring.care import store as models
-from scoring.care.domain import Served, with_margin
+from scoring.care.domain import Served
 from scoring.serving import receipts, store
 from scoring.serving.domain import Known, Scored
 from scoring.serving.receipts import Citations, Receipt
@@ -51,14 +51,15 @@ async def read_receipt(
 ) -> ReceiptView:
     """What that score is made of."""
     async with db.read() as tx:
-        known, served = await _read(tx, settings, customer_id)
+        known, served = await read_known(tx, settings, customer_id)
         citations = await store.cite(tx, customer_id)
     return receipt_view(known, citations, served, settings, horizon_days, language, now)
 
 
-async def _read(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[Known, Served]:
+async def read_known(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[Known, Served]:
+    """What is known of a customer, and the model to score them with."""
     known = await store.get(tx, customer_id)
-    return known, with_margin(await models.served(tx), settings.margin)
+    return known, await models.served_with(tx, settings.margin)
 
 
 def score_view(

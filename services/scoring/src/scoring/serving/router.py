@@ -13,7 +13,7 @@ from scoring.serving.schemas import ReceiptView, ScoreView
 from scoring.serving.texts import LANGUAGES
 from scoring.serving.together import Together
 from scoring.serving.waiting import Arrivals
-from scoring.settings import ScoringSettings
+from scoring.settings import Settings
 from shared.web.answers import answer
 from shared.web.auth import Caller, Needs
 from shared.web.deps import Db, Time
@@ -31,10 +31,6 @@ WithIntervals = Annotated[
 ]
 
 
-async def _settings(request: Request) -> ScoringSettings:
-    return cast(ScoringSettings, request.app.state.settings)
-
-
 async def _arrivals(request: Request) -> Arrivals:
     return cast(Arrivals, request.app.state.arrivals)
 
@@ -43,7 +39,6 @@ async def _together(request: Request) -> Together:
     return cast(Together, request.app.state.together)
 
 
-Settings = Annotated[ScoringSettings, Depends(_settings)]
 Arrived = Annotated[Arrivals, Depends(_arrivals)]
 ScoredTogether = Annotated[Together, Depends(_together)]
 

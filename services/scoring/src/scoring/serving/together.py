@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from scoring.care import store as models
-from scoring.care.domain import Served, with_margin
+from scoring.care.domain import Served
 from scoring.serving import store
 from scoring.serving.domain import Known, Scored, scores
 from scoring.settings import ScoringSettings
@@ -85,7 +85,7 @@ class Together:
     async def _answers(self, asked: Sequence[Question]) -> list[Answer | Exception]:
         async with self._db.read() as tx:
             known = await store.list_known(tx, {question.customer_id for question in asked})
-            served = with_margin(await models.served(tx), self._settings.margin)
+            served = await models.served_with(tx, self._settings.margin)
         now = max(question.now for question in asked)
         there = [question for question in asked if question.customer_id in known]
         scored = iter(
@@ -108,7 +108,7 @@ def score_alike(
     """The scores of all, those of one kind together."""
     kinds = defaultdict(list)
     for place, (known, question) in enumerate(asked):
-        alone = place if known.state.exposure or known.state.recent else None
+        alone = place if known.state.complaints else None
         sure = wants_intervals(served, question.with_intervals)
         kinds[question.horizon_days, sure, alone].append(place)
     found: dict[int, Scored] = {}

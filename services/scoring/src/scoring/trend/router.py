@@ -7,8 +7,9 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from scoring.serving.router import Arrived, Language, Past, Settings, spoken
+from scoring.serving.router import Arrived, Language, Past, spoken
 from scoring.serving.store import unknown
+from scoring.settings import Settings
 from scoring.trend.handlers import read_trend
 from scoring.trend.schemas import LoyaltyTrendView
 from shared.web.answers import answer

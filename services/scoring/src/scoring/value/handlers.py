@@ -7,9 +7,8 @@ from uuid import UUID
 import structlog
 
 from scoring.care import store as models
-from scoring.care.domain import Served, with_margin
-from scoring.serving import store as customers
 from scoring.serving.domain import Known
+from scoring.serving.handlers import read_known
 from scoring.serving.schemas import ProgressView, ServedModelView
 from scoring.settings import ScoringSettings
 from scoring.value import domain, store
@@ -24,7 +23,7 @@ from scoring.value.schemas import (
     total_of,
 )
 from shared.clock import Clock
-from shared.db import Database, Tx
+from shared.db import Database
 from shared.errors import Conflict
 
 log = structlog.get_logger()
@@ -35,7 +34,7 @@ LOOK_EVERY_SECONDS = 60.0
 async def read_value(db: Database, settings: ScoringSettings, customer_id: UUID, now: datetime) -> ValueView:
     """What a customer is worth, source by source."""
     async with db.read() as tx:
-        known, served = await _known(tx, settings, customer_id)
+        known, served = await read_known(tx, settings, customer_id)
         comparison = await store.find_latest(tx)
     worth = domain.worth(
         known.state,
@@ -69,7 +68,7 @@ async def read_loss(
 ) -> LossView:
     """What losing a customer costs, with every factor."""
     async with db.read() as tx:
-        known, served = await _known(tx, settings, customer_id)
+        known, served = await read_known(tx, settings, customer_id)
     found = loss(known.state, served, asked, _set(settings), now)
     return LossView(
         customer_id=customer_id,
@@ -135,11 +134,6 @@ async def _is_due(db: Database, clock: Clock, settings: ScoringSettings) -> bool
     async with db.read() as tx:
         last, served = await store.find_latest(tx), await models.served(tx)
     return domain.is_due(last, served, settings.refit_hours, clock.now())
-
-
-async def _known(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[Known, Served]:
-    known = await customers.get(tx, customer_id)
-    return known, with_margin(await models.served(tx), settings.margin)
 
 
 def _progress(known: Known) -> ProgressView:

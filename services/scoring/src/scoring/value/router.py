@@ -7,8 +7,9 @@ from fastapi import Depends, Query
 from starlette.responses import Response
 
 from scoring.care import store as models
-from scoring.serving.router import Arrived, Settings
+from scoring.serving.router import Arrived
 from scoring.serving.store import unknown
+from scoring.settings import Settings
 from scoring.value import store
 from scoring.value.handlers import compare, read_loss, read_methods, read_value
 from scoring.value.losing import TEXTS, Factors
