@@ -17,7 +17,8 @@ import asyncpg
 
 from shared.bus import consumer, inbox, outbox, relay
 from shared.bus.consumer import Consumer
-from shared.bus.inbox import Inbox, Incoming
+from shared.bus.inbox import Inbox
+from shared.bus.reading import Incoming
 from shared.bus.relay import Relay
 from shared.db import Tx
 from shared.events.event import Event

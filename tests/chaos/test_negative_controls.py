@@ -15,8 +15,8 @@ from orders.app import SERVICE
 from shared import service
 from shared.bus import relay as relay_module
 from shared.bus.consumer import Consumer, FencedError
-from shared.bus.inbox import Delivery
 from shared.bus.outbox import list_after
+from shared.bus.reading import Delivery
 from shared.bus.relay import LeaseLostError, Relay
 from shared.db import Database, Tx, new_id
 from shared.settings import ServiceSettings

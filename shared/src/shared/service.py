@@ -14,7 +14,8 @@ from sqlalchemy import MetaData
 from shared import peers
 from shared.bus.consumer import Consumer
 from shared.bus.gaps import GapFiller
-from shared.bus.inbox import Handlers, Inbox
+from shared.bus.inbox import Inbox
+from shared.bus.reading import Handlers
 from shared.bus.relay import Relay
 from shared.bus.retry import is_transient
 from shared.bus.router import router as events_router

@@ -12,8 +12,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from shared.bus.inbox import Delivery, Inbox, Incoming
+from shared.bus.inbox import Inbox
 from shared.bus.outbox import headers
+from shared.bus.reading import Delivery, Incoming
 from shared.db import Database, Tx, new_id
 from shared.events.event import EVENTS, Event, declare, encode
 from shared.migrations import SHARED_TABLES_V1

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.bus.closing import close_within
 from shared.bus.consumer import Consumer
-from shared.bus.inbox import Delivery
+from shared.bus.reading import Delivery
 from shared.bus.relay import Relay
 from shared.bus.retry import Backoff, is_transient
 from shared.db import Database, Tx

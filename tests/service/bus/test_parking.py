@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.bus import parking
-from shared.bus.inbox import Inbox, Incoming
+from shared.bus.inbox import Inbox
+from shared.bus.reading import Incoming
 from shared.db import Database
 from shared.errors import Conflict, NotFound
 from tests.service.bus.conftest import Ledger, count, ledger, record, take_in

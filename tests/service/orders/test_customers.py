@@ -6,7 +6,7 @@ from uuid import UUID
 from orders.customers import store
 from orders.customers.domain import Customer
 from orders.customers.handlers import copy_customers
-from shared.bus.inbox import Delivery
+from shared.bus.reading import Delivery
 from shared.db import new_id
 from shared.events.customer import CustomerChanged, CustomerCreated, CustomerState
 

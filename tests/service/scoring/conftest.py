@@ -18,7 +18,8 @@ from scoring.bands.handlers import score_changed
 from scoring.settings import ScoringSettings
 from scoring.verify import verify
 from shared.bus import outbox
-from shared.bus.inbox import Inbox, Incoming
+from shared.bus.inbox import Inbox
+from shared.bus.reading import Incoming
 from shared.db import Database, new_id
 from shared.events.customer import CustomerCreated, CustomerState
 from shared.events.event import Event, decode, encode
@@ -194,3 +195,10 @@ def resolved(before: TicketOpened, at: datetime, outcome: Outcome) -> TicketReso
         spells=(Spell(opened_at=was.spells[0].opened_at, resolved_at=at, outcome=outcome),),
     )
     return TicketResolved(customer_id=before.customer_id, ticket=ticket)
+
+
+async def read(caller: httpx.AsyncClient, customer_id: object, query: str = "") -> dict[str, Any]:
+    """A score as it is answered."""
+    answer = await caller.get(f"/v1/scores/{customer_id}{query}")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())

@@ -5,13 +5,8 @@ Elsewhere: a worker's clock that jumps back (test_bands), an order of two custom
 """
 
 import json
-import math
-import os
-import sys
-from asyncio import create_subprocess_exec
-from asyncio.subprocess import PIPE
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,13 +15,11 @@ import pytest
 
 from scoring.bands.restating import restate
 from shared.bus import parking
-from shared.bus.gaps import list_gaps
-from shared.bus.inbox import Incoming
+from shared.bus.reading import Incoming
 from shared.db import new_id
 from shared.events.event import Event
 from shared.events.scoring import ScoreRestated
 from shared.events.service_desk import Spell, TicketReopened
-from shared.testing.http import web_environment
 from tests.service.scoring.conftest import (
     NOW,
     Scoring,
@@ -35,6 +28,7 @@ from tests.service.scoring.conftest import (
     opened,
     order,
     placed,
+    read,
     resolved,
 )
 
@@ -53,13 +47,6 @@ def said_otherwise(scoring: Scoring, event: Event, said: dict[str, Any], **heade
         at[int(last) if isinstance(at, list) else last] = value
     value = json.dumps(data).encode()
     return scoring.inbox.read(Incoming(genuine.topic, genuine.headers | headers, value))
-
-
-async def read(analyst: httpx.AsyncClient, who: UUID, query: str = "") -> dict[str, Any]:
-    answer = await analyst.get(f"/v1/scores/{who}{query}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 async def parked_of(scoring: Scoring, who: UUID) -> list[tuple[str, int, str | None]]:
@@ -339,39 +326,6 @@ async def test_an_order_told_anew_with_other_content_needs_a_higher_version(scor
     assert await scoring.value("SELECT sum(amount_minor) FROM purchase_fact") == 700
 
 
-async def test_a_gap_holds_what_follows_until_it_is_filled_or_a_person_gives_it_up(
-    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    who = uuid4()
-    first, _lost, last = scoring.incoming(*[placed(who, NOW - days * DAY) for days in (3, 2, 1)])
-    await scoring.take_in([first, last])
-    counted = "SELECT count(*) FROM purchase_fact WHERE customer_id = $1"
-    assert await scoring.value(counted, who) == 1
-    async with scoring.db.read() as tx:
-        (gap,) = await list_gaps(tx)
-    assert gap[:5] == ("patron.orders", str(who), 1, 3, 1)
-    told = await command(scoring, "held", "skip", "patron.orders", str(who), "--reason", "sent to nobody")
-    assert told.strip() == "sequence 2 to 2 never came"
-    assert await scoring.value(counted, who) == 2
-    kept = await scoring.value("SELECT error || ', ' || reason FROM parked_event WHERE key = $1", str(who))
-    assert kept == "sequence 2 to 2 never came, sent to nobody"
-    await scoring.tell(placed(who, NOW))
-    assert await scoring.value(counted, who) == 3
-
-
-async def command(scoring: Scoring, *words: str) -> str:
-    """What the service's command line prints."""
-    environment = os.environ | web_environment() | {
-        "DATABASE_URL": scoring.settings.database_url, "KAFKA_BOOTSTRAP_SERVERS": "unused:9092"
-    }  # fmt: skip
-    process = await create_subprocess_exec(
-        sys.executable, "-m", "scoring", *words, env=environment, stdout=PIPE, stderr=PIPE
-    )
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    return out.decode()
-
-
 async def test_a_publisher_s_clock_that_jumps_back_changes_nothing(
     scoring: Scoring, analyst: httpx.AsyncClient
 ) -> None:
@@ -405,62 +359,3 @@ async def test_a_hundred_thousand_events_of_one_customer_are_counted_and_hold_no
     assert await scoring.look() == 2
     assert (await analyst.get(f"/v1/scores/{many}/receipt")).status_code == 200
     assert await scoring.states_are_their_facts()
-
-
-def once(_: int) -> list[datetime]:
-    return [NOW - 30 * DAY]
-
-
-@pytest.mark.parametrize(
-    ("customers", "days", "amount"),
-    [
-        pytest.param(1, lambda _: [NOW - 30 * DAY, NOW - 9 * DAY], 900, id="one customer"),
-        pytest.param(60, lambda n: [NOW - (n + 1) * DAY], 900, id="nobody bought again"),
-        pytest.param(60, once, 900, id="everyone on the same day"),
-        pytest.param(60, lambda _: [NOW], 900, id="everyone a moment ago"),
-        pytest.param(60, lambda _: [NOW + DAY], 900, id="everyone ahead of the clock"),
-        pytest.param(60, lambda n: [NOW - 200 * DAY, NOW - (n + 1) * DAY], 900, id="all amounts alike"),
-        pytest.param(60, lambda n: [NOW - 200 * DAY, NOW - (n + 1) * DAY], 0, id="everything for nothing"),
-        pytest.param(60, lambda n: [NOW - 200 * DAY, NOW - (n + 1) * DAY], 10**15, id="the largest amounts"),
-        pytest.param(
-            5,
-            lambda n: [NOW - (k if n == 0 else 40 * (k + n)) * DAY for k in range(10_000 if n == 0 else 2)],
-            900,
-            id="one with ten thousand purchases among few",
-        ),
-    ],
-)
-async def test_a_model_fitted_to_an_absurd_population_is_finite_or_not_served(
-    scoring: Scoring,
-    analyst: httpx.AsyncClient,
-    customers: int,
-    days: Callable[[int], list[datetime]],
-    amount: int,
-) -> None:
-    people = [uuid4() for _ in range(customers)]
-    await scoring.tell(*[placed(who, at, amount) for n, who in enumerate(people) for at in days(n)])
-    answer = await analyst.post("/v1/models/fit")
-    assert answer.status_code == 201, answer.text
-    model = answer.json()
-    numbers = [value for part in model["parameters"].values() for value in part.values()]
-    assert all(math.isfinite(value) for value in numbers)
-    assert model["prior_driven"] == (model["repeat_buyers"] < 50)
-    for who in people[:3]:
-        score = await read(analyst, who)
-        assert 0 <= score["p_alive"] <= 1
-        assert 0 <= score["churn"]["probability"] <= 1
-        assert 0 <= score["value_minor"] < 10**18
-    assert await scoring.look() == customers
-    assert len((await analyst.get("/v1/scores?limit=100")).json()["items"]) == customers
-
-
-async def test_before_anybody_has_bought_there_is_nothing_to_fit_and_the_published_model_serves(
-    scoring: Scoring, analyst: httpx.AsyncClient
-) -> None:
-    gone = placed(uuid4(), NOW - DAY)
-    await scoring.tell(created(uuid4()), gone, cancelled(gone, NOW))
-    answer = await analyst.post("/v1/models/fit")
-    assert answer.status_code == 409
-    assert "import orders first" in answer.json()["detail"]
-    (served,) = (await analyst.get("/v1/models")).json()["items"]
-    assert (served["version"], served["state"]) == (0, "served")

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -19,16 +18,11 @@ from tests.service.scoring.conftest import (
     created,
     opened,
     placed,
+    read,
     resolved,
 )
 
 DAY = timedelta(days=1)
-
-
-async def read(caller: httpx.AsyncClient, customer_id: object, query: str = "") -> dict[str, Any]:
-    answer = await caller.get(f"/v1/scores/{customer_id}{query}")
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
 
 
 async def test_a_customer_who_has_not_bought_has_no_figures_yet(

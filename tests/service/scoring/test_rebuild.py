@@ -20,7 +20,7 @@ from scoring.rebuilding.handlers import rebuild
 from scoring.rebuilding.store import ask, get
 from scoring.rebuilding.tables import RebuildRun
 from shared.bus.consumer import Consumer
-from shared.bus.inbox import Incoming
+from shared.bus.reading import Incoming
 from shared.bus.relay import partition_of
 from shared.testing.http import web_environment
 from shared.testing.waiting import until

@@ -8,8 +8,9 @@ import pytest
 
 from service_desk.app import SERVICE
 from service_desk.customers.handlers import copy_customers
-from shared.bus.inbox import Delivery, Inbox, Incoming
+from shared.bus.inbox import Inbox
 from shared.bus.outbox import headers
+from shared.bus.reading import Delivery, Incoming
 from shared.db import new_id
 from shared.events.customer import CustomerChanged, CustomerCreated, CustomerState, CustomerStatus
 from shared.events.event import encode

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from prometheus_client import Gauge
 
 from shared.bus.closing import close_within
-from shared.bus.inbox import Handlers, Inbox, Incoming, storable
+from shared.bus.inbox import Inbox
+from shared.bus.reading import Handlers, Incoming, storable
 from shared.bus.retry import Backoff, is_transient
 from shared.db import Database, Tx
 

@@ -10,7 +10,8 @@ import msgspec
 import structlog
 from prometheus_client import Gauge
 
-from shared.bus.inbox import Inbox, Incoming
+from shared.bus.inbox import Inbox
+from shared.bus.reading import Incoming
 from shared.bus.retry import is_transient
 from shared.db import Database, Tx
 from shared.errors import Conflict, NotFound

@@ -3,7 +3,8 @@
 import asyncpg
 import msgspec
 
-from shared.bus.inbox import Inbox, Incoming
+from shared.bus.inbox import Inbox
+from shared.bus.reading import Incoming
 from shared.bus.tables import ParkedEvent
 from shared.db import Tx, row, rows
 from shared.errors import Conflict, NotFound

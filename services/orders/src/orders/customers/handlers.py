@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orders.customers import store
 from orders.customers.domain import Customer
-from shared.bus.inbox import Delivery
+from shared.bus.reading import Delivery
 from shared.db import Tx
 from shared.events.customer import CustomerChanged, CustomerCreated
 

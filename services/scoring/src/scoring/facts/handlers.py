@@ -7,7 +7,7 @@ from typing import Any
 
 from scoring.facts import counting, store
 from scoring.facts.reading import fact_of
-from shared.bus.inbox import Delivery, Handlers
+from shared.bus.reading import Delivery, Handlers
 from shared.db import Tx
 from shared.events.customer import CustomerCreated
 from shared.events.event import Event

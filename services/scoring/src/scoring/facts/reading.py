@@ -10,7 +10,7 @@ from uuid import UUID
 
 from scoring.facts.domain import DAY, SEVERITIES, Complaint, Fact, Purchase, Registration, Spell
 from scoring.models.complaints import OPEN, PHASES
-from shared.bus.inbox import Delivery
+from shared.bus.reading import Delivery
 from shared.events.customer import CustomerCreated
 from shared.events.orders import OrderState
 from shared.events.service_desk import TicketState

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service_desk.customers import store
-from shared.bus.inbox import Delivery
+from shared.bus.reading import Delivery
 from shared.db import Tx
 from shared.events.customer import CustomerChanged, CustomerCreated
 
