@@ -250,8 +250,13 @@ async def test_what_a_person_decided_of_an_event_is_kept(scoring: Scoring) -> No
     told[0].value = b"{}"  # cannot be applied; somebody discards it
     await publish(scoring, told)
     async with consuming(scoring):
-        await until(lambda: counted(scoring, other, 1))
         admin = await scoring.caller("administrator")
+
+        async def both_parked() -> bool:  # the one that cannot be applied, and the one behind it
+            return len((await admin.get("/v1/parked", params={"key": str(who)})).json()["items"]) == 2
+
+        await until(both_parked)
+        await until(lambda: counted(scoring, other, 1))
         (parked, _) = (await admin.get("/v1/parked", params={"key": str(who)})).json()["items"]
         answer = await admin.post(f"/v1/parked/{parked['id']}/discard", json={"reason": "a test"})
         assert answer.status_code == 200, answer.text
