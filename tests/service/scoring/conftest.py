@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from scoring.app import SERVICE
 from scoring.bands import looks
 from scoring.bands.handlers import score_changed
+from scoring.care import report
 from scoring.settings import ScoringSettings
 from scoring.verify import verify
 from shared.bus import outbox
@@ -130,6 +132,34 @@ def only_bands(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(looks, name, 1e12)
 
 
+@pytest.fixture
+async def buyers(scoring: Scoring) -> list[UUID]:
+    """A hundred customers who buy at different rates, some of whom complained."""
+    dice, who = Random(11), [uuid4() for _ in range(100)]
+    events: list[Event] = []
+    for each in who:
+        rate, at, days = dice.gammavariate(0.9, 1 / 50), 500.0, []
+        while at > 0 and dice.random() < 0.93:
+            days.append(at)
+            at -= dice.expovariate(rate)
+        events += [
+            created(each),
+            *(placed(each, NOW - timedelta(days=d), dice.randint(500, 5000)) for d in days or [at]),
+        ]
+        if dice.random() < 0.3:
+            complaint = opened(each, NOW - timedelta(days=200))
+            events += [complaint, resolved(complaint, NOW - timedelta(days=190), "recovered")]
+    await scoring.tell(*events)
+    return who
+
+
+@pytest.fixture
+def quick_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes a second a page: only the tests that read one have it drawn."""
+    if "report" not in request.node.name:
+        monkeypatch.setattr(report, "render", lambda *_: "not drawn")
+
+
 def created(customer_id: UUID) -> CustomerCreated:
     return CustomerCreated(
         customer_id=customer_id,
@@ -201,4 +231,11 @@ async def read(caller: httpx.AsyncClient, customer_id: object, query: str = "") 
     """A score as it is answered."""
     answer = await caller.get(f"/v1/scores/{customer_id}{query}")
     assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def fit(caller: httpx.AsyncClient) -> dict[str, Any]:
+    """A model fitted to all customers."""
+    answer = await caller.post("/v1/models/fit")
+    assert answer.status_code == 201, answer.text
     return dict(answer.json())

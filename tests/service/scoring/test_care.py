@@ -4,9 +4,8 @@ import asyncio
 import json
 from argparse import Namespace
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,55 +13,21 @@ import httpx
 import pytest
 
 from scoring.care import __main__ as command
-from scoring.care import handlers, history, judging, report, store
+from scoring.care import handlers, history, judging, store
 from scoring.care.domain import PUBLISHED
-from scoring.models import complaint_fit
 from scoring.models.calibration import Calibrator
 from shared.clock import Clock
-from shared.events.event import Event
 from shared.events.scoring import ModelFitted, ModelServed
-from tests.service.scoring.conftest import NOW, Scoring, cancelled, created, opened, placed, resolved
+from tests.service.scoring.conftest import NOW, Scoring, cancelled, created, fit, opened, placed, resolved
 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-async def buyers(scoring: Scoring) -> list[UUID]:
-    """A hundred customers who buy at different rates, some of whom complained."""
-    dice, who = Random(11), [uuid4() for _ in range(100)]
-    events: list[Event] = []
-    for each in who:
-        rate, at, days = dice.gammavariate(0.9, 1 / 50), 500.0, []
-        while at > 0 and dice.random() < 0.93:
-            days.append(at)
-            at -= dice.expovariate(rate)
-        events += [
-            created(each),
-            *(placed(each, NOW - d * DAY, dice.randint(500, 5000)) for d in days or [at]),
-        ]
-        if dice.random() < 0.3:
-            complaint = opened(each, NOW - 200 * DAY)
-            events += [complaint, resolved(complaint, NOW - 190 * DAY, "recovered")]
-    await scoring.tell(*events)
-    return who
-
-
-@pytest.fixture(autouse=True)
-def quick_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes a second a page: only the tests that read one have it drawn."""
-    if "report" not in request.node.name:
-        monkeypatch.setattr(report, "render", lambda *_: "not drawn")
+pytestmark = pytest.mark.usefixtures("quick_pages")
 
 
 async def refuse_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "_decide", lambda _: (False, "it is worse, this test says"))
-
-
-async def fit(caller: httpx.AsyncClient) -> dict[str, object]:
-    answer = await caller.post("/v1/models/fit")
-    assert answer.status_code == 201, answer.text
-    found: dict[str, object] = answer.json()
-    return found
 
 
 async def test_a_fit_is_backtested_compared_and_served(
@@ -299,51 +264,6 @@ async def test_a_calibrated_model_serves_calibrated_churn_with_reasons_that_add_
     assert score["p_alive"] == pytest.approx(plain["p_alive"])
     read = (await analyst.get("/v1/models/1")).json()
     assert read["calibrator"] == {"intercept": -0.4, "slope": 0.8}
-
-
-async def test_a_clear_effect_of_complaints_is_served_with_its_evidence_and_scores_add_up_and_come_again(
-    scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    complaints = [opened(each, NOW - timedelta(days=at)) for each in buyers for at in (3, 150, 260)]
-    await scoring.tell(*complaints, *(resolved(c, NOW - DAY, "mishandled") for c in complaints[::4]))
-    monkeypatch.setattr(complaint_fit, "SIGNIFICANT", 2.0)  # whatever they say, it is clear
-    assert (await fit(analyst))["state"] == "served"
-    read = (await analyst.get("/v1/models/1")).json()
-    effect = read["complaint_effect"]
-    assert effect["used"]
-    assert effect["complaints"] >= 300
-    assert effect["why"] == "there are enough complaints, and the test is clear"
-    assert read["parameters"]["complaints"] == effect["gamma"]
-    assert effect["gamma"].keys() == effect["standard_errors"].keys() >= {"open", "coming_after_death"}
-    for who in buyers[:5]:
-        score = (await analyst.get(f"/v1/scores/{who}")).json()
-        told = {reason["code"]: reason for reason in score["reasons"]}
-        assert sum(reason["contribution"] for reason in told.values()) == pytest.approx(
-            score["churn"]["log_odds"], abs=1e-9
-        )
-        assert told["complaint_voiced"]["evidence"]
-        receipt = (await analyst.get(f"/v1/scores/{who}/receipt")).json()
-        assert {line["code"] for line in receipt["churn"]["lines"]} == told.keys()
-        again = (
-            await analyst.get(f"/v1/scores/{who}", params={"as_of": score["as_of"], "known": "now"})
-        ).json()
-        assert again["churn"] == score["churn"]
-        assert again["p_alive"] == score["p_alive"]
-
-
-async def test_an_unclear_effect_of_complaints_is_shown_in_the_report_too_and_not_served(
-    scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await scoring.tell(*(opened(each, NOW - timedelta(days=at)) for each in buyers for at in (3, 150)))
-    monkeypatch.setattr(complaint_fit, "SIGNIFICANT", 0.0)  # whatever they say, it is not clear
-    effect = (await fit(analyst))["complaint_effect"]
-    assert isinstance(effect, dict)
-    assert not effect["used"]
-    assert effect["why"].startswith("p = ")
-    read = (await analyst.get("/v1/models/1")).json()
-    assert read["parameters"]["complaints"] == asdict(PUBLISHED.model.gamma)
-    page = await analyst.get("/v1/models/1/report")
-    assert "What complaints do" in page.text
 
 
 async def test_prior_driven_answers_show_by_their_intervals_how_little_is_known(

@@ -5,6 +5,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from pydantic import Field
 
+from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
 from shared.settings import ServiceSettings
 
 
@@ -17,6 +18,11 @@ class ScoringSettings(ServiceSettings):
     """The model is fitted anew when the served one is so old."""
     margin: float = Field(0.3, gt=0, le=1)
     """The share of an amount that is earned, for the value of a customer."""
+    assumed_effect_open: float = Field(PRIOR_GAMMA.open, ge=-10, le=10)
+    """By how much, in logarithms, an open complaint of severity 1 is assumed to change the hazard of leaving,
+    until the data tell; 1.5 is 4.5 times. Then the same of the weeks after a bad or a good resolution."""
+    assumed_effect_mishandled: float = Field(PRIOR_GAMMA.mishandled, ge=-10, le=10)
+    assumed_effect_recovered: float = Field(PRIOR_GAMMA.recovered, ge=-10, le=10)
     information_value_minor: int | None = Field(None, ge=0, le=10**15)
     """What a customer's information is held to be worth; shown apart, as it is not measured."""
     knowledge_value_minor: int | None = Field(None, ge=0, le=10**15)
@@ -30,6 +36,11 @@ class ScoringSettings(ServiceSettings):
     loss_heeding_share: float = Field(0.5, ge=0, le=1)
     loss_retold_to: int = Field(5, ge=0, le=1000)
     loss_leaving_share: float = Field(0.25, ge=0, le=1)
+
+    @property
+    def assumed_effect(self) -> Gamma:
+        """What complaints are assumed to do."""
+        return Gamma(self.assumed_effect_open, self.assumed_effect_mishandled, self.assumed_effect_recovered)
 
 
 async def _settings(request: Request) -> ScoringSettings:

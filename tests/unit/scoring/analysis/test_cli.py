@@ -186,6 +186,10 @@ def test_complaints_are_estimated_and_the_evidence_is_shown(
     plain = pareto_nbd.p_alive(p, *row)
     np.testing.assert_allclose(np.delete(alive, [1, 2]), np.delete(plain, [1, 2]))
     assert (alive[[1, 2]] < plain[[1, 2]]).all()
+    mine = ["--complaints", str(complaints), "--assumed-effect", "0.5", "-1", "2.5"]
+    assert fit(tmp_path, "pareto-nbd-complaints", "published", *mine) == 0
+    used = model(tmp_path, "pareto-nbd-complaints")["in_use"]
+    assert [used[f"gamma_{phase}"] for phase in ("open", "mishandled", "recovered")] == [0.5, -1, 2.5]
 
 
 def test_dates_of_complaints_are_counted_from_the_first_purchase(tmp_path: Path) -> None:
@@ -345,6 +349,8 @@ def test_what_the_data_hardly_tell_is_said(tmp_path: Path, capsys: pytest.Captur
         (["fit", "--model", "nbd"], "invalid choice"),
         (["fit", "--model", "pareto-nbd", "--complaints", "c.csv"], "--complaints goes with"),
         (["fit", "--model", "pareto-nbd-complaints"], "--complaints goes with"),
+        (["fit", "--model", "pareto-nbd", "--assumed-effect", "1", "1", "0"], "--assumed-effect goes with"),
+        (["fit", "--model", "pareto-nbd", "--assumed-effect", "1", "1", "e"], "number from -10 to 10"),
         (["predict", "--model", "gamma-gamma.json", "--horizon", "4"], "foresees no purchases"),
         (["predict", "--model", "bg-nbd.json", "--horizon", "4", "--spend", "bg-nbd.json"], "is bg-nbd, not"),
         (["predict", "--model", "bg-nbd.json", "--horizon", "4", "--complaints", "c.csv"], "does not know"),

@@ -75,8 +75,21 @@ def test_with_complaints_the_model_that_knows_them_is_measured_too(folder: Path)
     assert evaluate(folder, "--complaints", str(folder / "complaints.csv")) == 0
     one = metrics(folder)["pareto-nbd-complaints"]
     why_not = "fewer than 200 complaints"
-    assert one["complaints"] == {"complaints": 30, "effect": "prior", "p_value": None, "why_not": why_not}
+    assert one["complaints"] == {
+        "complaints": 30, "effect": "prior", "p_value": None, "p_assumed": None, "why_not": why_not
+    }  # fmt: skip
     assert {"gamma_open", "gamma_mishandled", "gamma_recovered"} <= set(one["parameters"])
+
+
+def test_of_few_complaints_the_effect_is_the_one_assumed(folder: Path) -> None:
+    told = []
+    for effect in ("1.5 2 0.3", "0 0 0"):
+        given = ["--complaints", str(folder / "complaints.csv"), "--assumed-effect", *effect.split()]
+        assert evaluate(folder, *given) == 0
+        found = metrics(folder)
+        told.append(found["pareto-nbd-complaints"]["raw"]["brier"])
+    assert told[1] == pytest.approx(found["pareto-nbd"]["raw"]["brier"]), "no effect: the plain model"
+    assert told[0] != pytest.approx(told[1])
 
 
 def test_the_calibrator_learns_nothing_of_what_comes_after(folder: Path) -> None:

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from scoring.care.domain import PUBLISHED, with_margin
+from scoring.care.domain import PUBLISHED, as_deployed
 from scoring.facts.domain import DAY, State
 from scoring.facts.reading import micros
+from scoring.models.complaint_effect import PRIOR_GAMMA
 from scoring.settings import ScoringSettings
 from scoring.value.losing import LONGEST_YEARS, TEXTS, Factors, loss
 from shared.testing import FixedClock
@@ -15,7 +16,7 @@ from shared.testing import FixedClock
 NOW = FixedClock().at
 NOT_ASKED = Factors()
 SET = Factors(weeks_per_year=52, told=10, heeding_share=0.5, retold_to=5, leaving_share=0.25)
-SERVED = with_margin(PUBLISHED, 0.3)
+SERVED = as_deployed(PUBLISHED, 0.3, PRIOR_GAMMA)
 NOBODY = State()
 
 

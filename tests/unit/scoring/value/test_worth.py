@@ -7,9 +7,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from scoring.care.domain import PUBLISHED, with_margin
+from scoring.care.domain import PUBLISHED, as_deployed
 from scoring.facts.domain import DAY, WEEK, State
 from scoring.facts.reading import micros
+from scoring.models.complaint_effect import PRIOR_GAMMA
 from scoring.models.value_backtest import Backtest
 from scoring.models.value_history import Purchases
 from scoring.models.value_methods import METHODS, SEGMENTS
@@ -27,7 +28,7 @@ from shared.testing import FixedClock
 from stack import cdnow as sample
 
 NOW = FixedClock().at
-SERVED = with_margin(PUBLISHED, 0.4)
+SERVED = as_deployed(PUBLISHED, 0.4, PRIOR_GAMMA)
 
 
 def bought(*days_ago: int, amount: int = 2000) -> State:
@@ -102,8 +103,8 @@ def test_all_methods_say_something_of_a_regular_customer(comparison: Comparison)
 
 def test_twice_the_margin_is_worth_twice_as_much(comparison: Comparison) -> None:
     configured = {"information_minor": None, "knowledge_minor": None}
-    one = worth(REGULAR, with_margin(PUBLISHED, 0.2), comparison, **configured, now=NOW).purchase
-    two = worth(REGULAR, with_margin(PUBLISHED, 0.4), comparison, **configured, now=NOW).purchase
+    one = worth(REGULAR, as_deployed(PUBLISHED, 0.2, PRIOR_GAMMA), comparison, **configured, now=NOW).purchase
+    two = worth(REGULAR, as_deployed(PUBLISHED, 0.4, PRIOR_GAMMA), comparison, **configured, now=NOW).purchase
     assert one is not None
     assert two is not None
     for less, more in zip(one.methods, two.methods, strict=True):

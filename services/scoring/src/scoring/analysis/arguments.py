@@ -5,6 +5,35 @@ import math
 from collections.abc import Callable
 from datetime import date
 
+from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
+from scoring.models.complaints import PHASES
+
+
+def add_assumed_effect(parser: argparse.ArgumentParser) -> None:
+    """What complaints are assumed to do where the data do not tell."""
+    believed = PRIOR_GAMMA.of_leaving.tolist()
+    parser.add_argument(
+        "--assumed-effect", type=_change, nargs=len(PHASES), default=None,
+        metavar=tuple(phase.upper() for phase in PHASES),
+        help="what complaints are assumed to do to the hazard of leaving, in logarithms at severity 1, where"
+        f" the data do not tell; default {' '.join(f'{value:g}' for value in believed)}",
+    )  # fmt: skip
+
+
+def assumed_effect(arguments: argparse.Namespace) -> Gamma:
+    """The effect that was named, or the one of the documentation."""
+    return Gamma(*arguments.assumed_effect) if arguments.assumed_effect else PRIOR_GAMMA
+
+
+def _change(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not -10 <= value <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from -10 to 10")
+    return value
+
 
 def day(text: str) -> date:
     """A calendar day."""

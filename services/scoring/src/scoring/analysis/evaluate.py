@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scoring.analysis import files
+from scoring.analysis.arguments import add_assumed_effect, assumed_effect, day
 from scoring.models import forecast
 from scoring.models.backtest import (
     Complaints,
@@ -47,16 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("holdout-end", "the last day that they are measured on"),
         ("calibrate-origin", "the day of the earlier forecasts that the calibrator learns from"),
     ):
-        parser.add_argument(f"--{name}", type=_day, required=True, metavar="DATE", help=what)
+        parser.add_argument(f"--{name}", type=day, required=True, metavar="DATE", help=what)
+    add_assumed_effect(parser)
     parser.add_argument("--output", type=Path, required=True, help="JSON: the metrics of each model")
     parser.add_argument("--report", type=Path, help="HTML: a page for people")
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 1997-09-30") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     now = cut(purchases, complaints, arguments.calibration_end, arguments.holdout_end)
     past = _earlier(arguments, purchases, complaints)
     kinds = [k for k in forecast.KINDS if k != forecast.WITH_COMPLAINTS or complaints is not None]
-    found = {kind: evaluate(kind, now, learn(kind, past)) for kind in kinds}
+    assumed = assumed_effect(arguments)
+    found = {kind: evaluate(kind, now, learn(kind, past, assumed), assumed) for kind in kinds}
     files.write_json(
         arguments.output,
         {kind: _entry(evaluation, now, past, arguments, last) for kind, evaluation in found.items()},
@@ -105,9 +101,9 @@ def _misplaced(arguments: argparse.Namespace, purchases: Purchases) -> str | Non
         return f"--holdout-end {until}: is not after --calibration-end {end}"
     if origin >= end:
         return f"--calibrate-origin {origin}: is not before --calibration-end {end}"
-    for name, day in (("calibration-end", end), ("calibrate-origin", origin)):
-        if not purchases.day.size or purchases.day.min() > np.datetime64(day):
-            return f"--{name} {day}: {arguments.transactions} has no purchase up to that day"
+    for name, last in (("calibration-end", end), ("calibrate-origin", origin)):
+        if not purchases.day.size or purchases.day.min() > np.datetime64(last):
+            return f"--{name} {last}: {arguments.transactions} has no purchase up to that day"
     return None
 
 
@@ -191,7 +187,7 @@ def _metrics(found: Metrics) -> dict[str, Any]:
 
 
 def _complaints(found: Evaluation, now: Cut) -> dict[str, Any] | None:
-    """How many complaints there were, and whether what they do was estimated or is the prior effect."""
+    """How many complaints there were, and whether what they do was estimated or is assumed."""
     if found.fitted.forecaster.kind != forecast.WITH_COMPLAINTS:
         return None
     clock = found.fitted.clock
@@ -200,6 +196,7 @@ def _complaints(found: Evaluation, now: Cut) -> dict[str, Any] | None:
         "complaints": now.complaints,
         "effect": "estimated" if used else "prior",
         "p_value": None if clock is None else clock.p_value,
+        "p_assumed": None if clock is None else clock.p_assumed,
         "why_not": f"fewer than {ENOUGH_COMPLAINTS} complaints" if clock is None else clock.why_not,
     }
 

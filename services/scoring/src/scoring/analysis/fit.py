@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scoring.analysis import files, since_first
+from scoring.analysis.arguments import add_assumed_effect, assumed_effect
 from scoring.analysis.files import BadFile, Rfm
 from scoring.analysis.model_file import (
     MODELS,
@@ -17,8 +18,7 @@ from scoring.analysis.model_file import (
 )
 from scoring.analysis.since_first import Known
 from scoring.models import gamma_gamma, pareto_nbd
-from scoring.models.complaint_clock import NO_EFFECT, PRIOR_GAMMA
-from scoring.models.complaint_effect import named
+from scoring.models.complaint_effect import NO_EFFECT, Gamma, named
 from scoring.models.complaint_fit import fit_clock
 from scoring.models.fit import ENOUGH_REPEAT_BUYERS, known
 from scoring.models.rfm import MANY_ROWS, Rows
@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=f"CSV: customer,opened,resolved,outcome,severity; for {WITH_COMPLAINTS}",
     )
+    add_assumed_effect(parser)
     parser.add_argument("--output", type=Path, required=True, help="JSON: the model")
 
 
@@ -52,12 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.model == WITH_COMPLAINTS) != bool(arguments.complaints):
         print(f"--complaints goes with --model {WITH_COMPLAINTS}, and only with it", file=sys.stderr)
         return 2
+    if arguments.assumed_effect and not (arguments.complaints and arguments.prior == "published"):
+        print("--assumed-effect goes with --complaints and --prior published", file=sys.stderr)
+        return 2
     rfm = files.read_rfm(arguments.input)
     complaints = since_first.read(arguments.complaints, rfm) if arguments.complaints else None
     _refuse_too_little(arguments, rfm)
     if len(rfm.labels) > MANY_ROWS:
         print(f"fitting {arguments.model} to {len(rfm.labels):,} customers", file=sys.stderr)
-    told = _fit(arguments.model, arguments.prior, rfm, complaints)
+    assumed = assumed_effect(arguments) if arguments.prior == "published" else NO_EFFECT
+    told = _fit(arguments.model, arguments.prior, rfm, complaints, assumed)
     for note in [*(complaints.notes if complaints else []), *_doubts(told)]:
         print(note, file=sys.stderr)
     files.write_json(arguments.output, told)
@@ -81,7 +86,7 @@ def _refuse_too_little(arguments: argparse.Namespace, rfm: Rfm) -> None:
         )
 
 
-def _fit(model: str, prior: str, rfm: Rfm, complaints: Known | None) -> dict[str, Any]:
+def _fit(model: str, prior: str, rfm: Rfm, complaints: Known | None, assumed: Gamma) -> dict[str, Any]:
     use_prior = prior == "published"
     if model == SPENDING and rfm.mean_amount is not None:
         amounts = rfm.mean_amount.copy()
@@ -90,16 +95,18 @@ def _fit(model: str, prior: str, rfm: Rfm, complaints: Known | None) -> dict[str
     rows = Rows.of(rfm.x, rfm.t_x, rfm.T)
     if complaints is None:
         return document(model, prior, PURCHASES[model].fit(rows, use_prior=use_prior))
-    return _fit_with_complaints(model, prior, rows, complaints)
+    return _fit_with_complaints(model, prior, rows, complaints, assumed)
 
 
-def _fit_with_complaints(model: str, prior: str, rows: Rows, complaints: Known) -> dict[str, Any]:
+def _fit_with_complaints(
+    model: str, prior: str, rows: Rows, complaints: Known, assumed: Gamma
+) -> dict[str, Any]:
     """The estimate and its evidence, and what forecasts use: the estimate where the evidence is clear.
 
-    Else the model without complaints, with the prior effect, or with none where no prior is wanted.
+    Else the model without complaints, with the effect assumed, or with none where no prior is wanted.
     """
     use_prior = prior == "published"
-    found = fit_clock(rows, complaints.schedules, complaints.complaints, use_prior=use_prior)
+    found = fit_clock(rows, complaints.schedules, complaints.complaints, use_prior=use_prior, assumed=assumed)
     told = document(model, prior, found.purchase)
     told["parameters"] |= named(asdict(found.gamma))
     told["standard_errors"] |= known(named(found.standard_errors))
@@ -108,6 +115,7 @@ def _fit_with_complaints(model: str, prior: str, rows: Rows, complaints: Known) 
         "log_likelihood_with_complaints": found.log_likelihood,
         "statistic": found.statistic,
         "p_value": found.p_value,
+        "p_assumed": found.p_assumed,
         "used": found.usable,
         "why_not": found.why_not,
     }
@@ -115,7 +123,7 @@ def _fit_with_complaints(model: str, prior: str, rows: Rows, complaints: Known) 
         told["in_use"] = asdict(found.purchase.params) | named(asdict(found.gamma))
     else:
         without = pareto_nbd.fit(rows, use_prior=use_prior).params
-        told["in_use"] = asdict(without) | named(asdict(PRIOR_GAMMA if use_prior else NO_EFFECT))
+        told["in_use"] = asdict(without) | named(asdict(assumed))
     return told
 
 
@@ -134,6 +142,6 @@ def _doubts(told: dict[str, Any]) -> list[str]:
     if loose and told["converged"] and told["prior"] == "none":
         found.append(f"the data hardly determine {', '.join(loose)}: see standard_errors")
     if "evidence" in told and not told["evidence"]["used"]:
-        effect = "the prior effect" if told["prior"] == "published" else "no effect"
+        effect = "the effect assumed" if told["prior"] == "published" else "no effect"
         found.append(f"forecasts use {effect} of complaints, not the estimate: {told['evidence']['why_not']}")
     return found

@@ -54,7 +54,7 @@ async def tell_beginnings(
     """
     while True:
         async with db.tx() as tx:
-            served = await models.served_with(tx, settings.margin)
+            served = await models.served_with(tx, settings)
             due, last = await store.take_beginning(tx, clock.now(), after, MANY)
             now = clock.now()
             try:
@@ -94,7 +94,7 @@ async def _score(
     take: Callable[[Tx, Served], Awaitable[Sequence[Due]]],
 ) -> int:
     async with db.tx() as tx:
-        served = await models.served_with(tx, settings.margin)
+        served = await models.served_with(tx, settings)
         due = await take(tx, served)
         if not due:
             return 0

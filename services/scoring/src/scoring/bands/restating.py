@@ -50,7 +50,7 @@ async def restate(db: Database, clock: Clock, settings: ScoringSettings) -> int:
             return 0
         ids: list[UUID] = [r[0] for r in found]
         reached = {who: (orders, desk) for who, orders, desk in await tx.fetch(_REACHED, ids)}
-        served = await models.served_with(tx, settings.margin)
+        served = await models.served_with(tx, settings)
         now, days = clock.now(), settings.churn_horizon_days
         before, after = await asyncio.to_thread(
             lambda: [_figures([decode(r[n]) for r in found], served, days, micros(now)) for n in (1, 2)]

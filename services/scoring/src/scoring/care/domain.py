@@ -8,17 +8,14 @@ import numpy as np
 from scipy import special
 
 from scoring.care.tables import FittedModel
-from scoring.models import gamma_gamma, loyalty, pareto_nbd
+from scoring.models import forecast, gamma_gamma, loyalty, pareto_nbd
 from scoring.models.arrays import Floats
 from scoring.models.calibration import Calibrator
 from scoring.models.clv import Terms
-from scoring.models.complaint_clock import PRIOR_GAMMA, Gamma
-from scoring.models.complaint_fit import ENOUGH_COMPLAINTS, ClockFit, fit_clock
-from scoring.models.complaints import Schedules
+from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
+from scoring.models.complaint_fit import ClockFit
 from scoring.models.fit import PRIOR_SIGMA, known
-from scoring.models.forecast import posterior_covariance
-from scoring.models.rfm import Rows
-from scoring.models.score import Model
+from scoring.models.score import Customers, Model
 from shared.errors import Conflict
 from shared.events.scoring import ModelFitted
 
@@ -41,6 +38,7 @@ class ComplaintEffect:
     statistic: float
     p_value: float
     used: bool
+    p_assumed: float | None = None
     why: str = "an estimate by an earlier method, which was shown but not used"
     complaints: int = 0
 
@@ -112,42 +110,31 @@ def calibrated(served: Served, calibrator: Calibrator) -> Served:
     return replace(served, model=replace(served.model, calibrator=calibrator))
 
 
-def with_margin(served: Served, margin: float) -> Served:
-    """The model with the deployment's margin, which no fit can know."""
-    return replace(served, model=replace(served.model, terms=Terms(margin=margin)))
+def as_deployed(served: Served, margin: float, assumed: Gamma) -> Served:
+    """The model with the deployment's margin, which no fit can know; before any fit, with the effect of
+    complaints that the deployment assumes, too."""
+    gamma = served.model.gamma if served.fitted_at else assumed
+    return replace(served, model=replace(served.model, terms=Terms(margin=margin), gamma=gamma))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Population:
-    """The customers a model is fitted to."""
-
-    rows: Rows
-    mean_amount: Floats
-    schedules: Schedules
-    complaints: int
-
-
-def fit(population: Population, *, version: int, at: datetime) -> Served:
-    """Fit to these customers, leaning on the published prior where they are few. Slow where they are many."""
-    rows = population.rows
-    if not rows.x.size:
+def fit(customers: Customers, complaints: int, assumed: Gamma, *, version: int, at: datetime) -> Served:
+    """Fit to these customers, who made so many complaints, leaning on the published prior where they are few,
+    and on the effect assumed of complaints where the data do not tell another. Slow where they are many."""
+    if not customers.x.size:
         raise Conflict(
             "No customer has bought yet, so there is nothing to fit a model to; import orders first."
         )
-    plain, clock = pareto_nbd.fit(rows), _fit_clock(population)
-    purchase, gamma = plain, PRIOR_GAMMA
-    if clock is not None and clock.usable:
-        purchase, gamma = clock.purchase, clock.gamma
-    spend = gamma_gamma.fit(rows.x, population.mean_amount)
-    grid = loyalty.quantile_grid(purchase.params, rows.x, rows.T)
-    covariance = posterior_covariance(pareto_nbd, rows, plain.params)
+    found = forecast.fit(forecast.WITH_COMPLAINTS, customers, complaints, assumed)
+    purchase = found.fit
+    spend = gamma_gamma.fit(customers.x, customers.mean_amount)
+    grid = loyalty.quantile_grid(purchase.params, customers.x, customers.T)
     return Served(
         version=version,
         kind=KIND,
         fitted_at=at,
         customers=purchase.n,
         repeat_buyers=purchase.repeat_buyers,
-        complaints=population.complaints,
+        complaints=complaints,
         prior_driven=purchase.prior_driven,
         log_likelihood=purchase.log_likelihood,
         standard_errors={
@@ -155,17 +142,12 @@ def fit(population: Population, *, version: int, at: datetime) -> Served:
             "spend": known(spend.standard_errors),
         },
         rate_quantiles=tuple(grid.tolist()),
-        complaint_effect=_effect(clock),
-        model=Model(purchase.params, gamma, spend.params if spend.n else PUBLISHED.model.spend),
-        covariance=_rows(covariance),
+        complaint_effect=_effect(found.clock),
+        model=Model(
+            purchase.params, found.forecaster.gamma, spend.params if spend.n else PUBLISHED.model.spend
+        ),
+        covariance=_rows(found.covariance),
     )
-
-
-def _fit_clock(population: Population) -> ClockFit | None:
-    """With complaints; None where they are too few to outweigh the prior effect whatever they say."""
-    if population.complaints < ENOUGH_COMPLAINTS:
-        return None
-    return fit_clock(population.rows, population.schedules, population.complaints)
 
 
 def _effect(clock: ClockFit | None) -> ComplaintEffect | None:
@@ -176,8 +158,9 @@ def _effect(clock: ClockFit | None) -> ComplaintEffect | None:
         standard_errors=known(clock.standard_errors),
         statistic=clock.statistic,
         p_value=clock.p_value,
+        p_assumed=clock.p_assumed,
         used=clock.usable,
-        why=clock.why_not or "there are enough complaints, and the test is clear",
+        why=clock.why,
         complaints=clock.complaints,
     )
 

@@ -10,10 +10,10 @@ from prometheus_client import Counter, Gauge
 
 from scoring.care import attempts, domain, history, store
 from scoring.care.attempts import Attempt
-from scoring.care.domain import Population, Served
+from scoring.care.domain import Served
 from scoring.care.judging import History, Judgement, judge
 from scoring.facts.reading import micros
-from scoring.models.rfm import Rows
+from scoring.models.complaint_effect import Gamma
 from scoring.models.score import Customers
 from scoring.serving.figures import concatenated, customers_of
 from scoring.settings import ScoringSettings
@@ -44,21 +44,23 @@ class Made:
 
 async def make(db: Database, settings: ScoringSettings, at: datetime) -> Made:
     """A model fitted to the customers as they are now, judged in another thread; not yet stored or served."""
-    population = await _population(db, micros(at))
+    customers, complaints = await _everybody(db, micros(at))
     past = await history.read(db, at)
     async with db.read() as tx:
-        served, newest = await store.served(tx), await store.find_newest(tx)
-    days = settings.churn_horizon_days
-    return await asyncio.to_thread(_make, population, past, served, newest.version + 1, days, at)
+        served, newest = await store.served_with(tx, settings), await store.find_newest(tx)
+    assumed, days = settings.assumed_effect, settings.churn_horizon_days
+
+    def fit() -> Made:
+        made = domain.fit(customers, complaints, assumed, version=newest.version + 1, at=at)
+        return _judged(made, served, past, assumed, days)
+
+    return await asyncio.to_thread(fit)
 
 
-def _make(
-    population: Population, past: History, served: Served, version: int, horizon_days: int, at: datetime
-) -> Made:
+def _judged(fitted: Served, served: Served, past: History, assumed: Gamma, horizon_days: int) -> Made:
     from scoring.care.report import render  # with what draws, two seconds to import
 
-    fitted = domain.fit(population, version=version, at=at)
-    judgement = judge(fitted.model, served.model, past, horizon_days)
+    judgement = judge(fitted.model, served.model, past, horizon_days, assumed)
     model = domain.calibrated(fitted, judgement.calibrator)
     return Made(model, judgement, render(judgement, model, served, past))
 
@@ -124,7 +126,8 @@ def count(made: Made) -> None:
     )
 
 
-async def _population(db: Database, now: int) -> Population:
+async def _everybody(db: Database, now: int) -> tuple[Customers, int]:
+    """Who has bought, and how many complaints they made."""
     parts: list[Customers] = []
     complaints = 0
     async for states in store.everybody(db):
@@ -139,4 +142,4 @@ async def _population(db: Database, now: int) -> Population:
     )
     schedules = concatenated([(len(part.x), part.schedules) for part in parts])
     # Two purchases on the first day are one: for the fit, the silence begins with it.
-    return Population(Rows.of(x, np.where(x > 0, t_x, 0.0), T), mean_amount, schedules, complaints)
+    return Customers(x, np.where(x > 0, t_x, 0.0), T, mean_amount, schedules), complaints

@@ -23,6 +23,7 @@ from scoring.models.backtest import (
     like_origin,
 )
 from scoring.models.calibration import IDENTITY, Calibration, Calibrator, why_not
+from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
 from scoring.models.forecast import WITH_COMPLAINTS, Forecaster
 from scoring.models.metrics import Metrics, metrics
 from scoring.models.score import Model
@@ -103,9 +104,11 @@ class Judgement:
     one_in: int
 
 
-def judge(candidate: Model, served: Model, history: History, horizon_days: int) -> Judgement:
+def judge(
+    candidate: Model, served: Model, history: History, horizon_days: int, assumed: Gamma = PRIOR_GAMMA
+) -> Judgement:
     """Of a candidate fitted to everything known, against the model served now."""
-    trials, learnt = _trials(history, horizon_days)
+    trials, learnt = _trials(history, horizon_days, assumed)
     calibrator = learnt.calibration.calibrator if learnt and not learnt.why_not else IDENTITY
     comparison = None
     if trials:
@@ -127,7 +130,7 @@ def _decide(comparison: Comparison | None) -> tuple[bool, str]:
     return True, f"it forecasts not noticeably worse than the model served: {brier}, {rmse}"
 
 
-def _trials(history: History, horizon_days: int) -> tuple[list[Trial], Learnt | None]:
+def _trials(history: History, horizon_days: int, assumed: Gamma) -> tuple[list[Trial], Learnt | None]:
     """Backtests at later origins, the latest last, with the calibrator learnt at an earlier one."""
     days, ahead = history.purchases.day, timedelta(days=horizon_days)
     if not days.size:
@@ -140,8 +143,8 @@ def _trials(history: History, horizon_days: int) -> tuple[list[Trial], Learnt | 
     cuts = [cut(history.purchases, history.complaints, origin, origin + ahead) for origin in origins]
     origin = like_origin(begin, origins[0], origins[0] + ahead)
     past = cut(history.purchases, history.complaints, origin, min(origin + ahead, origins[0]))
-    calibration = learn(WITH_COMPLAINTS, past)
-    trials = [Trial(one, evaluate(WITH_COMPLAINTS, one, calibration)) for one in cuts]
+    calibration = learn(WITH_COMPLAINTS, past, assumed)
+    trials = [Trial(one, evaluate(WITH_COMPLAINTS, one, calibration, assumed)) for one in cuts]
     against = [why_not(calibration, t.evaluation.raw, t.evaluation.calibrated) for t in trials]
     objection = next((reason for reason in against if reason), None)
     return trials, Learnt(calibration, past.origin, past.end, objection)

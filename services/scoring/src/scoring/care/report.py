@@ -192,7 +192,7 @@ def _compared(found: Comparison, made: Served, before: Served) -> Section:
 
 
 def _of_complaints(effect: ComplaintEffect) -> Section:
-    served = "It is used." if effect.used else "It is not used, but a stated belief is."
+    served = "It is used." if effect.used else "It is not used, but the effect assumed is."
     rows = []
     for phase in PHASES:
         value, error = effect.gamma[phase], effect.standard_errors.get(phase)

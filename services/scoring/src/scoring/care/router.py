@@ -49,7 +49,7 @@ async def fit_model(
                 "Location": f"/v1/models/{version}",
                 "Sync-Token": sync_token("scoring", told.key, told.seq),
             }
-            view = ModelView.of(await store.get_attempt(tx, version))
+            view = ModelView.of(await store.get_attempt(tx, version), settings)
             reply = await idempotency.answer(tx, view, 201, headers, version=version)
     count(made)
     return reply
@@ -57,21 +57,23 @@ async def fit_model(
 
 @router.get("")
 async def list_models(
-    _caller: Annotated[Caller, Needs("scores:read")], db: Db, pages: Pages
+    _caller: Annotated[Caller, Needs("scores:read")], db: Db, settings: Settings, pages: Pages
 ) -> Page[ModelView]:
     """All models there were, the newest first, each with what became of it."""
     walk = pages.over("models")
     async with db.read() as tx:
         found = await store.list_attempts(tx, walk.after[0] if walk.after else store.NEWEST, walk.fetch)
-    return walk.page(found, ModelView.of, key=lambda attempt: (attempt.model.version,))
+    return walk.page(found, lambda one: ModelView.of(one, settings), key=lambda one: (one.model.version,))
 
 
 @router.get("/{version}", response_model=ModelView)
-async def get_model(version: Version, _caller: Annotated[Caller, Needs("scores:read")], db: Db) -> Response:
+async def get_model(
+    version: Version, _caller: Annotated[Caller, Needs("scores:read")], db: Db, settings: Settings
+) -> Response:
     """One model: its parameters, what was decided about it, and on what evidence."""
     async with db.read() as tx:
         attempt = await store.get_attempt(tx, version)
-    return answer(ModelView.of(attempt), version=version)
+    return answer(ModelView.of(attempt, settings), version=version)
 
 
 @router.get("/{version}/report", response_class=HTMLResponse)
@@ -90,6 +92,7 @@ async def serve_model(
     idempotency: Idempotency,
     db: Db,
     clock: Time,
+    settings: Settings,
 ) -> Response:
     """Go back to a model that was served before: scores are computed with it from now on, bands follow.
 
@@ -98,4 +101,4 @@ async def serve_model(
     async with db.tx() as tx:
         await idempotency.begin(tx)
         attempt = await serve_again(tx, version, clock.now(), caller.id, body.reason)
-        return await idempotency.answer(tx, ModelView.of(attempt), 200, {}, version=version)
+        return await idempotency.answer(tx, ModelView.of(attempt, settings), 200, {}, version=version)

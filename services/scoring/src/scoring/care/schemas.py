@@ -3,6 +3,8 @@
 from datetime import date, datetime
 
 from scoring.care.attempts import Attempt, ModelState
+from scoring.care.domain import as_deployed
+from scoring.settings import ScoringSettings
 from shared.web.fields import Body, Name, View
 
 
@@ -16,13 +18,15 @@ class ComplaintEffectView(View):
     """What the data say of complaints. `gamma`: `open`, `mishandled` and `recovered` in logarithms of the
     hazard of leaving, at severity 1; the others say how complaints come, and how far they are signs of life.
     `statistic` and `p_value` are of the likelihood-ratio test against no effect, with the number of
-    `complaints` behind it. `used` where they are enough and the test is clear; `why`, or why not: then a
-    belief is used, see parameters."""
+    `complaints` behind it; `p_assumed` of the same test against the effect assumed, null where no effect is
+    out of the question already. `used` where they are enough and one of the tests is clear; `why`, or why
+    not: then the effect assumed is used, see parameters."""
 
     gamma: dict[str, float]
     standard_errors: dict[str, float | None]
     statistic: float
     p_value: float
+    p_assumed: float | None
     complaints: int
     used: bool
     why: str
@@ -129,9 +133,9 @@ class ModelView(View):
     evidence: EvidenceView | None
 
     @classmethod
-    def of(cls, attempt: Attempt) -> "ModelView":
-        """The view of a model."""
-        made = attempt.model
+    def of(cls, attempt: Attempt, settings: ScoringSettings) -> "ModelView":
+        """The view of a model, as the deployment serves it."""
+        made = as_deployed(attempt.model, settings.margin, settings.assumed_effect)
         return cls(
             version=made.version,
             name=made.name,

@@ -10,11 +10,12 @@ from uuid import UUID
 from asyncpg import Record
 
 from scoring.care.attempts import Attempt, ModelState, evidence, prior
-from scoring.care.domain import PUBLISHED, Served, of_row, to_row, with_margin
+from scoring.care.domain import PUBLISHED, Served, as_deployed, of_row, to_row
 from scoring.care.judging import Judgement
 from scoring.care.tables import FittedModel
 from scoring.facts.domain import State, decode
 from scoring.facts.store import list_states
+from scoring.settings import ScoringSettings
 from scoring.weights.store import decode as decode_weights
 from shared.db import Database, Tx
 from shared.errors import Conflict, NotFound
@@ -91,9 +92,9 @@ async def served(tx: Tx) -> Served:
     return kept
 
 
-async def served_with(tx: Tx, margin: float) -> Served:
-    """The same with the deployment's margin."""
-    return with_margin(await served(tx), margin)
+async def served_with(tx: Tx, settings: ScoringSettings) -> Served:
+    """The same with what the deployment states."""
+    return as_deployed(await served(tx), settings.margin, settings.assumed_effect)
 
 
 async def served_at(tx: Tx, instant: datetime) -> Served:

@@ -15,6 +15,7 @@ from scipy import special
 from . import forecast
 from .arrays import Bools, Floats, Ints
 from .calibration import NOT_CALIBRATED, Calibration, calibrate
+from .complaint_effect import PRIOR_GAMMA, Gamma
 from .complaints import Schedules
 from .forecast import Fitted
 from .interval import Interval, of_amount, of_log_odds
@@ -151,11 +152,11 @@ def like_origin(begin: date, origin: date, end: date) -> date:
     return begin + timedelta(days=seen**2 // max(seen + ahead, 1))
 
 
-def learn(kind: str, past: Cut) -> Calibration:
+def learn(kind: str, past: Cut, assumed: Gamma = PRIOR_GAMMA) -> Calibration:
     """Fit the model to what was known at an earlier origin, and calibrate it by what happened after."""
     if not past.customers.x.size:
         return NOT_CALIBRATED
-    fitted = forecast.fit(kind, past.customers, past.complaints)
+    fitted = forecast.fit(kind, past.customers, past.complaints, assumed)
     plausible = [f.log_odds_churn(_some(past.customers), past.horizon) for f in fitted.plausible()]
     return calibrate(
         fitted.forecaster.log_odds_churn(past.customers, past.horizon), past.churned, plausible
@@ -181,11 +182,11 @@ class Evaluation:
     purchases_interval: tuple[float, float]
 
 
-def evaluate(kind: str, now: Cut, calibration: Calibration) -> Evaluation:
+def evaluate(kind: str, now: Cut, calibration: Calibration, assumed: Gamma = PRIOR_GAMMA) -> Evaluation:
     """The model fitted to what was known at the cut's origin. ValueError where nobody was."""
     if not now.customers.x.size:
         raise ValueError(f"nobody had bought by {now.origin}, so there is nothing to fit and to measure")
-    fitted = forecast.fit(kind, now.customers, now.complaints)
+    fitted = forecast.fit(kind, now.customers, now.complaints, assumed)
     log_odds = fitted.forecaster.log_odds_churn(now.customers, now.horizon)
     churn = np.asarray(special.expit(log_odds))
     calibrated = np.asarray(special.expit(calibration.calibrator.calibrate(log_odds)))

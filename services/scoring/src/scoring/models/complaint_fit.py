@@ -6,7 +6,9 @@ the more so the shorter the phase. So how complaints come, and whether they foll
 too (`complaint_signs`). Whether a closing is a sign of life as well is decided by the likelihood.
 
 The prior of γ is N(0, 2²): the sign is free. Whether complaints make customers leave is a likelihood-ratio
-test against γ = 0, with as many degrees of freedom as phases that occurred; of others what is believed stays.
+test against γ = 0, with as many degrees of freedom as phases that occurred; of others what is assumed stays.
+Where no effect would explain the data as well, the same test is made against the effect assumed: what the
+data clearly contradict must not serve in their stead.
 Complaints that slow buying for a while without ending it look like leaving: that cannot be told apart by x,
 t_x and T, and γ then says so much.
 """
@@ -68,27 +70,48 @@ class ClockFit:
     statistic: float
     """Twice the gain in ln L over γ = 0: the evidence that complaints make customers leave, or stay."""
     p_value: float
+    p_assumed: float | None = None
+    """Of the test against the effect assumed; None where no effect is out of the question already."""
 
     @property
     def usable(self) -> bool:
-        """Whether the estimate may replace the prior effect: enough complaints, and clearly some effect."""
+        """Whether the estimate may replace the effect assumed: enough complaints, and clearly some effect or
+        clearly another one."""
         return self.why_not is None
+
+    @property
+    def why(self) -> str:
+        """What speaks for the estimate, or against it."""
+        if self.why_not is not None:
+            return self.why_not
+        if self.p_assumed is None:
+            return "there are enough complaints, and clearly they have an effect"
+        return f"the data contradict the effect assumed (p = {self.p_assumed:.2g})"
 
     @property
     def why_not(self) -> str | None:
         """What speaks against using the estimate; None: nothing."""
         if self.complaints < ENOUGH_COMPLAINTS:
             return f"{self.complaints} complaints are fewer than {ENOUGH_COMPLAINTS}"
-        if not self.p_value < SIGNIFICANT:
+        assumed = 1.0 if self.p_assumed is None else self.p_assumed
+        if not (self.p_value < SIGNIFICANT or assumed < SIGNIFICANT):
             return (
-                f"p = {self.p_value:.2g} is not below {SIGNIFICANT}: no effect would explain the data as well"
+                f"p = {self.p_value:.2g} is not below {SIGNIFICANT}: no effect explains the data as well,"
+                f" and so does the effect assumed (p = {assumed:.2g})"
             )
         if not self.purchase.converged:
             return "the search for the most probable effect did not come to an end"
         return None
 
 
-def fit_clock(rows: Rows, schedules: Schedules, complaints: int, *, use_prior: bool = True) -> ClockFit:
+def fit_clock(
+    rows: Rows,
+    schedules: Schedules,
+    complaints: int,
+    *,
+    use_prior: bool = True,
+    assumed: Gamma = PRIOR_GAMMA,
+) -> ClockFit:
     """Maximum a posteriori over the rows, one per customer, of whom those in `schedules` complained.
 
     Without the prior, of the purchase parameters and γ, the maximum of the likelihood; how complaints come
@@ -99,12 +122,18 @@ def fit_clock(rows: Rows, schedules: Schedules, complaints: int, *, use_prior: b
     if not phases.any():
         unknown = dict.fromkeys(NAMES[4:], np.nan)
         return ClockFit(plain, NO_EFFECT, unknown, complaints, plain.log_likelihood, 0.0, 1.0)
-    search = _Search.of(rows, schedules, plain, use_prior=use_prior)
+    search = _Search.of(rows, schedules, plain, use_prior=use_prior, assumed=assumed)
     free = np.ones(len(NAMES), dtype=np.bool_)
     free[LEAVING] = phases
     free[CLOSING] = False
     peak = search.peak(free)
-    gain = max(2 * (peak.log_likelihood - search.null(peak).log_likelihood), 0.0)
+
+    def against(effect: Gamma) -> tuple[float, float]:
+        """Twice the gain in ln L over it, and how probable such a gain would be if it were true."""
+        gain = max(2 * (peak.log_likelihood - search.with_effect(peak, effect).log_likelihood), 0.0)
+        return gain, float(special.chdtrc(int(phases.sum()), gain))
+
+    gain, p_value = against(NO_EFFECT)
     params, gamma = read(peak.at)
     errors = peak.standard_errors()
     given = complaint_clock.log_likelihood(params, Clock.of(schedules, gamma), rows.x, rows.t_x, rows.T)
@@ -124,7 +153,8 @@ def fit_clock(rows: Rows, schedules: Schedules, complaints: int, *, use_prior: b
         complaints=complaints,
         log_likelihood=peak.log_likelihood,
         statistic=gain,
-        p_value=float(special.chdtrc(int(phases.sum()), gain)),
+        p_value=p_value,
+        p_assumed=None if p_value < SIGNIFICANT else against(assumed)[1],
     )
 
 
@@ -183,7 +213,9 @@ class _Search(NamedTuple):
     sigma: Floats
 
     @classmethod
-    def of(cls, rows: Rows, schedules: Schedules, plain: Fit[Params], *, use_prior: bool) -> "_Search":
+    def of(
+        cls, rows: Rows, schedules: Schedules, plain: Fit[Params], *, use_prior: bool, assumed: Gamma
+    ) -> "_Search":
         data = _Data.of(rows, schedules)
         loud = data.loud
         weeks = max(float(rows.weight @ rows.T), 1.0)
@@ -202,7 +234,7 @@ class _Search(NamedTuple):
         start = centre.copy()
         start[:4] = logs(plain.params)
         start[CLOSING] = -np.inf
-        start[LEAVING] = np.where(schedules.z.any(axis=0), 0.0, PRIOR_GAMMA.of_leaving)
+        start[LEAVING] = np.where(schedules.z.any(axis=0), 0.0, assumed.of_leaving)
         return cls(data, _Data.of_sample(rows, schedules), start, centre, sigma)
 
     def peak(self, free: Bools) -> _Peak:
@@ -215,16 +247,17 @@ class _Search(NamedTuple):
         found = self._climb(self.sample, at, free, hessian)
         return self._top(found.at, free, hessian)
 
-    def null(self, peak: _Peak) -> _Peak:
-        """The peak where γ = 0, begun where it would lie if the posterior were normal."""
+    def with_effect(self, peak: _Peak, effect: Gamma) -> _Peak:
+        """The peak where γ is given, begun where it would lie if the posterior were normal."""
         free, at = peak.free.copy(), peak.at.copy()
         free[LEAVING] = False
-        at[LEAVING] = 0.0
+        at[LEAVING] = effect.of_leaving
         kept = free[peak.free]
         if not np.isfinite(peak.covariance).all():
             return self._top(at, free, self._hessian(self.data, at, free))
         hessian = np.asarray(np.linalg.inv(peak.covariance), dtype=np.float64)
-        moved = hessian[np.ix_(kept, ~kept)] @ peak.at[peak.free & ~free]
+        given = peak.free & ~free
+        moved = hessian[np.ix_(kept, ~kept)] @ (peak.at[given] - at[given])
         at[free] += np.linalg.solve(hessian[np.ix_(kept, kept)], moved)
         return self._top(at, free, hessian[np.ix_(kept, kept)])
 

@@ -93,13 +93,13 @@ class Fitted:
         return [as_fitted, *(replace(as_fitted, params=params) for params in others)]
 
 
-def fit(kind: str, customers: Customers, complaints: int = 0) -> Fitted:
+def fit(kind: str, customers: Customers, complaints: int = 0, assumed: Gamma = PRIOR_GAMMA) -> Fitted:
     """The model fitted to these customers, leaning on its prior where they are few.
 
-    With complaints, the effect estimated is used where the evidence for it is clear, else the prior effect;
+    With complaints, the effect estimated is used where the evidence for it is clear, else the one assumed;
     the covariance then is that of the model without complaints, close where most customers have none.
     """
-    rows = Rows(customers.x, customers.t_x, customers.T, np.ones(len(customers.x)))
+    rows = Rows.of(customers.x, customers.t_x, customers.T)
     if kind != WITH_COMPLAINTS:
         module = _PLAIN[kind]
         found: Fit[Any] = module.fit(rows)
@@ -108,9 +108,9 @@ def fit(kind: str, customers: Customers, complaints: int = 0) -> Fitted:
     spread = posterior_covariance(pareto_nbd, rows, plain.params)
     clock = None
     if complaints >= ENOUGH_COMPLAINTS:
-        clock = fit_clock(rows, customers.schedules, complaints)
+        clock = fit_clock(rows, customers.schedules, complaints, assumed=assumed)
     if clock is None or not clock.usable:
-        return Fitted(Forecaster(kind, plain.params, PRIOR_GAMMA), plain, spread, clock)
+        return Fitted(Forecaster(kind, plain.params, assumed), plain, spread, clock)
     return Fitted(Forecaster(kind, clock.purchase.params, clock.gamma), clock.purchase, spread, clock)
 
 

@@ -59,7 +59,7 @@ async def read_receipt(
 async def read_known(tx: Tx, settings: ScoringSettings, customer_id: UUID) -> tuple[Known, Served]:
     """What is known of a customer, and the model to score them with."""
     known = await store.get(tx, customer_id)
-    return known, await models.served_with(tx, settings.margin)
+    return known, await models.served_with(tx, settings)
 
 
 def score_view(

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from scoring.care import store as models
-from scoring.care.domain import Served, with_margin
+from scoring.care.domain import Served, as_deployed
 from scoring.facts import store as facts
 from scoring.facts.domain import Complaint, Fact, Purchase, summarize
 from scoring.facts.past import Reached, Version, counted_at, known_at, true_at
@@ -122,7 +122,7 @@ async def read_facts(
             f"Nothing was known of customer {customer_id} at {question.as_of.isoformat()}; ask for a later"
             " instant, or with known=now for what is now known of it."
         )
-    return found, with_margin(served, settings.margin)
+    return found, as_deployed(served, settings.margin, settings.assumed_effect)
 
 
 def facts_of(versions: Sequence[Version], question: Asked) -> list[Fact]:

@@ -85,7 +85,7 @@ class Together:
     async def _answers(self, asked: Sequence[Question]) -> list[Answer | Exception]:
         async with self._db.read() as tx:
             known = await store.list_known(tx, {question.customer_id for question in asked})
-            served = await models.served_with(tx, self._settings.margin)
+            served = await models.served_with(tx, self._settings)
         now = max(question.now for question in asked)
         there = [question for question in asked if question.customer_id in known]
         scored = iter(
