@@ -6,7 +6,7 @@ Elsewhere: a worker's clock that jumps back (test_bands), an order of two custom
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -85,6 +85,10 @@ def complained(who: UUID) -> Event:
                 "ce_time 0001-01-01T00:00:00+00:00 is before 1900",
             ),
             (
+                "an event dated in a wrong unit", created, {}, {"ce_time": "9999-12-31T23:59:59Z"},
+                "ce_time 9999-12-31T23:59:59+00:00 is after 8999",
+            ),
+            (
                 "an instant without an offset", bought, {"order.ordered_at": "2026-02-20T12:00:00"}, {},
                 "order.ordered_at 2026-02-20T12:00:00 has no offset",
             ),
@@ -148,6 +152,16 @@ def said_as_meant(scoring: Scoring, event: Event, wrong: Incoming) -> Incoming:
     (genuine,) = scoring.incoming(event)
     place = {"ce_sequence": wrong.headers["ce_sequence"]}
     return Incoming(genuine.topic, genuine.headers | place, genuine.value)
+
+
+async def test_a_date_as_late_as_any_that_is_taken_is_counted_and_read(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    who, late = uuid4(), datetime(8999, 12, 31, 23, tzinfo=UTC)
+    await scoring.take_in([said_otherwise(scoring, placed(who, late), {}, ce_time=late.isoformat())])
+    assert await scoring.look(datetime.now(UTC) - scoring.clock.now()) == 1
+    assert (await read(analyst, who))["p_alive"] == 1
+    assert await scoring.states_are_their_facts()
 
 
 async def test_an_event_without_a_key_is_parked_alone_and_stops_nobody(scoring: Scoring) -> None:

@@ -31,7 +31,9 @@ def instant(micros: int) -> datetime:
 
 
 EARLIEST = micros(datetime(1900, 1, 1, tzinfo=UTC))
-"""What is dated before is no date but one that was never set."""
+LATEST = micros(datetime(9000, 1, 1, tzinfo=UTC))
+"""What is dated before 1900 is no date but one that was never set; what after, one read in a wrong unit, from
+which nothing can be foretold within the years that have a number."""
 AHEAD = DAY
 """So much later than itself an event may say that something happened; two clocks are never further apart."""
 
@@ -40,8 +42,7 @@ def fact_of(delivery: Delivery[Any], currency: str) -> Fact:
     """The fact that an event tells; `ValueError` where it cannot be true, or is in another `currency`."""
     event = delivery.event
     at = micros(delivery.at)
-    if at < EARLIEST:
-        raise ValueError(f"ce_time {delivery.at.isoformat()} is before 1900: a date that was never set")
+    _within("ce_time", delivery.at, at)
     if isinstance(event, CustomerCreated):
         return Registration(
             event.customer_id,
@@ -116,11 +117,17 @@ def _credible(field: str, said: datetime, at: int) -> int:
     if said.tzinfo is None:
         raise ValueError(f"{field} {said.isoformat()} has no offset from UTC, such as Z")
     when = micros(said)
-    if when < EARLIEST:
-        raise ValueError(f"{field} {said.isoformat()} is before 1900: a date that was never set")
+    _within(field, said, when)
     if when - at > AHEAD:
         raise ValueError(
             f"{field} {said.isoformat()} is more than a day after the event that tells it,"
             f" ce_time {instant(at).isoformat()}"
         )
     return when
+
+
+def _within(field: str, said: datetime, when: int) -> None:
+    if when < EARLIEST:
+        raise ValueError(f"{field} {said.isoformat()} is before 1900: a date that was never set")
+    if when >= LATEST:
+        raise ValueError(f"{field} {said.isoformat()} is after 8999: a date read in a wrong unit")
