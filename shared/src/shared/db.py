@@ -99,6 +99,13 @@ class Database:
         async with self._acquire() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Tx]:
+        """One transaction that only reads, everything as of one instant; it locks nothing."""
+        async with self.tx() as tx:
+            await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield tx
+
     def _acquire(self) -> Any:
         # A limit costs a task of its own, so there is one only where there may be a wait.
         return self._pool.acquire(timeout=None if self._pool.get_idle_size() else PATIENCE_SECONDS)

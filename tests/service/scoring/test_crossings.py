@@ -226,7 +226,7 @@ async def _is(count: Callable[[], Awaitable[int]], expected: int) -> bool:
 
 @pytest.mark.parametrize(
     ("statement", "index"),
-    [(store.LOCK_DUE, "customer_state_due"), (store.LOCK_BEGINNING, "customer_state_begins")],
+    [(store.DUE, "customer_state_due"), (store.BEGINNING, "customer_state_begins")],
 )
 async def test_who_is_due_is_found_by_an_index_among_many(
     scoring: Scoring, statement: str, index: str

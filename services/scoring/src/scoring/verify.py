@@ -31,9 +31,7 @@ async def verify(db: Database) -> Verdict:
     verdict = Verdict()
     after = UUID(int=0)
     while True:
-        async with db.tx() as tx:
-            # Within one snapshot facts and states belong together.
-            await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        async with db.snapshot() as tx:  # within one, facts and states belong together
             stored = await store.list_states(tx, after, 1000)
             facts = await store.list_facts(tx, stored)
             lost = [] if stored else await store.list_lost(tx)

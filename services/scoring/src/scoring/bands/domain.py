@@ -1,7 +1,7 @@
 """Churn bands: where each begins, what it takes to leave one, and what becomes of customers who are due."""
 
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -57,8 +57,13 @@ class Due:
     band: Band | None
     orders_seq: int
     service_desk_seq: int
-    begins_at: datetime | None = None
-    """When their next band was to begin, unless something happened since."""
+    due_at: datetime | None = None
+    begins_band: bool = False
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """When their next band was to begin, unless something happened since."""
+        return self.due_at if self.begins_band else None
 
 
 class Timer(NamedTuple):
@@ -100,6 +105,16 @@ class Outcome:
         self.timers |= other.timers
         self.changes += other.changes
         self.failures |= other.failures
+
+    def only(self, customers: Set[UUID]) -> "Outcome":
+        """The part of it that is about these customers."""
+        return Outcome(
+            [score for score in self.scores if score.customer_id in customers],
+            [customer_id for customer_id in self.gone if customer_id in customers],
+            {who: timer for who, timer in self.timers.items() if who in customers},
+            [change for change in self.changes if change.customer_id in customers],
+            {who: problem for who, problem in self.failures.items() if who in customers},
+        )
 
 
 def score_all(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> Outcome:

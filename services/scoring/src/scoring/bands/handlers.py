@@ -1,14 +1,17 @@
 """The worker's job that keeps bands and lists true: by events and by time alone, on one path."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 
 from scoring.bands import domain, store
-from scoring.bands.domain import SET_ASIDE, Due
+from scoring.bands.domain import SET_ASIDE, Due, Outcome
 from scoring.bands.store import Place
 from scoring.care import store as models
 from scoring.care.domain import Served
@@ -22,6 +25,9 @@ log = structlog.get_logger()
 BATCH = 1000
 MANY = 4000
 """So many bands that begin are told in one transaction."""
+FEW = 50
+"""So many who have changed while they were scored are scored again under their locks, or whoever changes all
+the time never would be; the consumer waits for so long."""
 EVERY_SECONDS = 0.5
 """Bands and lists follow an event or a timer within about this."""
 SHARE_OF_TIME = 0.25
@@ -41,7 +47,9 @@ async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> N
         if room:
             await score_outdated(db, clock, settings, room)
         took = time.monotonic() - started
-        await asyncio.sleep(max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1)))
+        pause = max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1))
+        # Never in step with another worker, who would score the same customers.
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
 
 
 async def tell_beginnings(
@@ -53,36 +61,40 @@ async def tell_beginnings(
     over here, as somebody else holds them or their score cannot be computed, is met when all who are due are.
     """
     while True:
-        async with db.tx() as tx:
+        async with db.snapshot() as tx:
             served = await models.served_with(tx, settings)
-            due, last = await store.take_beginning(tx, clock.now(), after, MANY)
-            now = clock.now()
-            try:
-                changes = await asyncio.to_thread(
-                    domain.changes_of, due, served, settings.churn_horizon_days, now
-                )
-            except Exception as problem:
-                log.warning("bands that begin are told with all figures", problem=repr(problem))
-                return last or after
-            await store.tell(tx, {change.customer_id: change.after for change in changes})
-            await emit(tx, *changes, at=now)
-        _changed.inc(len(changes))
+            due, last = await store.find_beginning(tx, clock.now(), after, MANY)
+        now = clock.now()
+        try:
+            changes = await asyncio.to_thread(
+                domain.changes_of, due, served, settings.churn_horizon_days, now
+            )
+        except Exception as problem:
+            log.warning("bands that begin are told with all figures", problem=repr(problem))
+            return last or after
+        if changes:
+            async with db.tx() as tx:
+                same, _ = await _lock(tx, due)
+                changes = [change for change in changes if change.customer_id in same]
+                await store.tell(tx, {change.customer_id: change.after for change in changes})
+                await emit(tx, *changes, at=now)
+            _changed.inc(len(changes))
         after = last or after
         if len(due) < MANY:  # whoever becomes due meanwhile is for the next look, or there might be no end
             return after
 
 
 async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -> int:
-    """Score those with new facts, and those whose timer rang."""
+    """Score those with new facts, and those whose timer rang; answers how many."""
     return await _score(
-        db, clock, settings, "due", lambda tx, _: store.take_due(tx, clock.now(), BATCH)
+        db, clock, settings, "due", lambda tx, _: store.find_due(tx, clock.now(), BATCH)
     )  # fmt: skip
 
 
 async def score_outdated(db: Database, clock: Clock, settings: ScoringSettings, limit: int = BATCH) -> int:
-    """Score those whose figures are of a model or of weights that are served no more."""
+    """Score those whose figures are of a model or of weights that are served no more; answers how many."""
     return await _score(
-        db, clock, settings, "model", lambda tx, served: store.take_outdated(tx, served, limit)
+        db, clock, settings, "model", lambda tx, served: store.find_outdated(tx, served, limit)
     )
 
 
@@ -91,21 +103,55 @@ async def _score(
     clock: Clock,
     settings: ScoringSettings,
     because: str,
-    take: Callable[[Tx, Served], Awaitable[Sequence[Due]]],
+    find: Callable[[Tx, Served], Awaitable[Sequence[Due]]],
 ) -> int:
-    async with db.tx() as tx:
+    """Nobody is held while they are scored; whoever is another since is not saved, and met again."""
+    async with db.snapshot() as tx:
         served = await models.served_with(tx, settings)
-        due = await take(tx, served)
-        if not due:
-            return 0
-        now = clock.now()
-        outcome = await asyncio.to_thread(domain.score_all, due, served, settings.churn_horizon_days, now)
-        await store.save(tx, outcome.scores, served, now)
-        await store.forget(tx, outcome.gone, served)
-        await store.set_timers(tx, outcome.timers)
-        await emit(tx, *outcome.changes, at=now)
+        due = await find(tx, served)
+    if not due:
+        return 0
+    days = settings.churn_horizon_days
+    now = clock.now()
+    outcome = await asyncio.to_thread(domain.score_all, due, served, days, now)
+    async with db.tx(wait_for_disk=False) as tx:  # what a crash takes back is due again
+        same, others = await _lock(tx, due)
+        outcome = outcome.only(same)
+        await _save(tx, outcome, served, now)
+    _count(outcome, because)
+    done = len(outcome.timers)
+    if others:
+        async with db.tx(wait_for_disk=False) as tx:
+            held = await store.lock(tx, others[:FEW])
+            now = clock.now()
+            outcome = await asyncio.to_thread(domain.score_all, held, served, days, now)
+            await _save(tx, outcome, served, now)
+        _count(outcome, because)
+        done += len(outcome.timers)
+    return done
+
+
+async def _lock(tx: Tx, due: Sequence[Due]) -> tuple[set[UUID], list[Due]]:
+    """Keep hold of those who are still due; answers who is still as they were scored, and who is not."""
+    scored = {one.customer_id: (one.state, one.band) for one in due}
+    same, others = set(), []
+    for one in await store.lock(tx, due):
+        if (one.state, one.band) == scored[one.customer_id]:
+            same.add(one.customer_id)
+        else:
+            others.append(one)
+    return same, others
+
+
+async def _save(tx: Tx, outcome: Outcome, served: Served, now: datetime) -> None:
+    await store.save(tx, outcome.scores, served, now)
+    await store.forget(tx, outcome.gone, served)
+    await store.set_timers(tx, outcome.timers)
+    await emit(tx, *outcome.changes, at=now)
+
+
+def _count(outcome: Outcome, because: str) -> None:
     for customer_id, problem in outcome.failures.items():
         log.error("customer not scored", customer_id=str(customer_id), problem=problem, again_in=SET_ASIDE)
-    _scored.labels(because).inc(len(due) - len(outcome.failures))
+    _scored.labels(because).inc(len(outcome.timers) - len(outcome.failures))
     _changed.inc(len(outcome.changes))
-    return len(due)

@@ -11,29 +11,36 @@ from scoring.facts.domain import decode
 from shared.db import Tx
 from shared.events.scoring import Band
 
-# Whoever is locked is another worker's, or just changing and due again after that.
-LOCK_DUE = """
+DUE = """
 SELECT customer_id, state, due_at, begins_band FROM customer_state WHERE due_at <= $1
-ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+ORDER BY due_at LIMIT $2
 """
-LOCK_BEGINNING = """
+BEGINNING = """
 SELECT customer_id, state, due_at, begins_band FROM customer_state
 WHERE due_at <= $1 AND begins_band AND (due_at, customer_id) > ($3, $4)
-ORDER BY due_at, customer_id LIMIT $2 FOR UPDATE SKIP LOCKED
+ORDER BY due_at, customer_id LIMIT $2
 """
-_LOCK_LATEST = """
+_LATEST = """
 SELECT customer_id, state, due_at, begins_band FROM customer_state
 WHERE due_at <= $1 AND customer_id <> ALL($3)
-ORDER BY due_at DESC LIMIT $2 FOR UPDATE SKIP LOCKED
+ORDER BY due_at DESC LIMIT $2
 """
-_LOCK_OUTDATED = """
+_OUTDATED = """
 SELECT s.customer_id, s.state, s.due_at, s.begins_band
 FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
 WHERE (c.model_version, c.weights_version) {} ($1, $2)
-ORDER BY c.model_version, c.weights_version LIMIT $3 FOR UPDATE OF s SKIP LOCKED
+ORDER BY c.model_version, c.weights_version LIMIT $3
 """
-_OLDER, _NEWER = _LOCK_OUTDATED.format("<"), _LOCK_OUTDATED.format(">")
-# Asked only under the locks, so that no other worker can have told of a change in between.
+_OLDER, _NEWER = _OUTDATED.format("<"), _OUTDATED.format(">")
+# Waits for nobody, so it deadlocks with nobody. Whoever is held is another worker's, or just changing.
+_LOCK = """
+SELECT s.customer_id, s.state, s.due_at, s.begins_band
+FROM unnest($1::uuid[], $2::timestamptz[]) AS n (customer_id, due_at)
+JOIN customer_state s ON s.customer_id = n.customer_id
+WHERE s.due_at IS NOT DISTINCT FROM n.due_at
+FOR UPDATE OF s SKIP LOCKED
+"""
+# A statement of its own: under the locks it sees what another worker has told just before.
 _TOLD = """
 SELECT n.customer_id, c.band, coalesce(o.last_seq, 0), coalesce(d.last_seq, 0)
 FROM unnest($1::uuid[]) AS n (customer_id)
@@ -81,45 +88,52 @@ class Place(NamedTuple):
 FIRST = Place(datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
-async def take_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
+async def find_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
     """Customers with new facts, and those whose timer rang by now.
 
     Where there are more than fit, half of them are those due longest, half those due just now: so a mass of
     them holds nobody up who comes after it.
     """
-    longest = await tx.fetch(LOCK_DUE, now, limit // 2)
+    longest = await tx.fetch(DUE, now, limit // 2)
     if len(longest) < limit // 2:
         return await _due(tx, longest)
-    latest = await tx.fetch(_LOCK_LATEST, now, limit - len(longest), [r[0] for r in longest])
+    latest = await tx.fetch(_LATEST, now, limit - len(longest), [r[0] for r in longest])
     return await _due(tx, [*longest, *latest])
 
 
-async def take_beginning(tx: Tx, now: datetime, after: Place, limit: int) -> tuple[list[Due], Place | None]:
+async def find_beginning(tx: Tx, now: datetime, after: Place, limit: int) -> tuple[list[Due], Place | None]:
     """Customers with figures whose next band was to begin by now, after a place in the order of timers; and
     the place of the last, None where there is nobody."""
-    locked = await tx.fetch(LOCK_BEGINNING, now, limit, *after)
-    if not locked:
+    found = await tx.fetch(BEGINNING, now, limit, *after)
+    if not found:
         return [], None
-    due = [one for one in await _due(tx, locked) if one.band is not None]
-    return due, Place(locked[-1]["due_at"], locked[-1]["customer_id"])
+    due = [one for one in await _due(tx, found) if one.band is not None]
+    return due, Place(found[-1]["due_at"], found[-1]["customer_id"])
 
 
-async def take_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
+async def find_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
     """Customers last scored with another model, an older one or a newer one that was taken back, or with
     other weights of loyalty."""
     given = (*_computed_with(served), limit)
     return await _due(tx, await tx.fetch(_OLDER, *given) or await tx.fetch(_NEWER, *given))
 
 
-async def _due(tx: Tx, locked: Sequence[Any]) -> list[Due]:
-    if not locked:
+async def lock(tx: Tx, due: Sequence[Due]) -> list[Due]:
+    """Keep hold of those who are still due when they were, as they are now: of nobody who has been scored
+    since, and of nobody whom somebody else holds."""
+    return await _due(
+        tx, await tx.fetch(_LOCK, [one.customer_id for one in due], [one.due_at for one in due])
+    )
+
+
+async def _due(tx: Tx, found: Sequence[Any]) -> list[Due]:
+    if not found:
         return []
-    told = {who: known for who, *known in await tx.fetch(_TOLD, [r[0] for r in locked])}
+    told = {r[0]: r for r in await tx.fetch(_TOLD, [r[0] for r in found])}
     due = []
-    for who, state, due_at, begins_band in locked:
-        band, orders_seq, service_desk_seq = told[who]
-        begins_at = due_at if begins_band else None
-        due.append(Due(who, decode(state), band, orders_seq, service_desk_seq, begins_at))
+    for who, state, due_at, begins_band in found:
+        _, band, orders_seq, service_desk_seq = told[who]
+        due.append(Due(who, decode(state), band, orders_seq, service_desk_seq, due_at, begins_band))
     return due
 
 
