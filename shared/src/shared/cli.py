@@ -44,15 +44,40 @@ PATIENCE_SECONDS = 3
 def main(service: Service[S], argv: list[str] | None = None) -> int:
     """Run one command; answers the process's exit code."""
     arguments = _parser(service.name).parse_args(argv)
+    settings = settings_of(service)
+    telemetry.start(service.name, settings.log_format)
+    return int(arguments.run(service, settings, arguments) or 0)
+
+
+def settings_of(service: Service[S]) -> S:
+    """What the environment says; where that is wrong, it is said, and the process ends with 2."""
     try:
-        settings = service.settings()
+        return service.settings()
     except ValidationError as problem:
         for error in problem.errors():
             print(f"{str(error['loc'][0]).upper()}: {error['msg']}", file=sys.stderr)
         print(f"Set these in the environment of the {service.name} service.", file=sys.stderr)
-        return 2
-    telemetry.start(service.name, settings.log_format)
-    return int(arguments.run(service, settings, arguments) or 0)
+        raise SystemExit(2) from None
+
+
+def on_database(url: str, act: Callable[[Database], Awaitable[int]], *, size: int = 1) -> int:
+    """Run a command that needs the database; 1 where that cannot be reached, or the command is refused."""
+
+    async def run() -> int:
+        try:
+            db = await Database.open(url, size=size)
+        except (OSError, asyncpg.PostgresError) as problem:
+            print(f"the database cannot be reached: {problem}", file=sys.stderr)
+            return 1
+        try:
+            return await act(db)
+        except Refused as refused:
+            print(str(refused), file=sys.stderr)
+            return 1
+        finally:
+            await db.close()
+
+    return asyncio.run(run())
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
@@ -281,20 +306,9 @@ def _text(value: object) -> str:
 
 
 def _in_transaction(service: Service[S], settings: S, act: Callable[[Tx, Inbox], Awaitable[None]]) -> int:
-    async def run() -> int:
-        try:
-            db = await Database.open(settings.database_url, size=1)
-        except (OSError, asyncpg.PostgresError) as problem:
-            print(f"the database cannot be reached: {problem}", file=sys.stderr)
-            return 1
-        try:
-            async with db.tx() as tx:
-                await act(tx, Inbox(service.handlers(settings)))
-        except Refused as refused:
-            print(str(refused), file=sys.stderr)
-            return 1
-        finally:
-            await db.close()
+    async def run(db: Database) -> int:
+        async with db.tx() as tx:
+            await act(tx, Inbox(service.handlers(settings)))
         return 0
 
-    return asyncio.run(run())
+    return on_database(settings.database_url, run)

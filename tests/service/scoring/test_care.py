@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from scoring.care import __main__ as command
-from scoring.care import handlers, history, judging, store
+from scoring.care import domain, handlers, history, judging, store
 from scoring.care.domain import PUBLISHED
 from scoring.models.calibration import Calibrator
 from shared.clock import Clock
@@ -298,13 +298,23 @@ async def test_after_a_refusal_the_schedule_waits_its_time(
     async def attempts() -> int:
         return int(await scoring.value("SELECT count(*) FROM fitted_model"))
 
+    looks, is_due = [], domain.is_due
+
+    def looked(*given: Any) -> bool:
+        looks.append(is_due(*given))
+        return looks[-1]
+
+    monkeypatch.setattr(domain, "is_due", looked)
     monkeypatch.setattr(handlers, "LOOK_EVERY_SECONDS", 0.01)
     job = asyncio.create_task(handlers.refit_on_schedule(scoring.db, scoring.clock, scoring.settings))
     try:
         async with asyncio.timeout(30):
             while await attempts() < 1:  # noqa: ASYNC110  (it tells nobody but the database)
                 await asyncio.sleep(0.02)
-            await asyncio.sleep(0.3)
+            looks.clear()
+            while len(looks) < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            assert not any(looks[1:])
             assert await attempts() == 1
             scoring.clock.advance(timedelta(hours=25))
             while await attempts() < 2:  # noqa: ASYNC110

@@ -185,14 +185,21 @@ async def test_nothing_is_compared_while_a_model_is_fitted(
 
 
 @pytest.fixture
-async def workers(scoring: Scoring, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Two workers that look for a fit again and again."""
+async def workers(scoring: Scoring, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[bool]]:
+    """Two workers that look for a fit again and again; what they found at each look."""
+    looks, is_due = [], handlers._is_due
+
+    async def looked(*given: Any) -> bool:
+        looks.append(await is_due(*given))
+        return looks[-1]
+
+    monkeypatch.setattr(handlers, "_is_due", looked)
     monkeypatch.setattr(handlers, "LOOK_EVERY_SECONDS", 0.02)
     jobs = [
         asyncio.create_task(handlers.compare_after_each_fit(scoring.db, scoring.clock, scoring.settings))
         for _ in range(2)
     ]
-    yield
+    yield looks
     for job in jobs:
         job.cancel()
         with suppress(asyncio.CancelledError):
@@ -200,7 +207,7 @@ async def workers(scoring: Scoring, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 async def test_the_workers_compare_once_and_again_when_that_is_long_ago(
-    scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID], workers: None
+    scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID], workers: list[bool]
 ) -> None:
     async def until_compared_at(at: datetime) -> int:
         async with asyncio.timeout(20):
@@ -213,7 +220,11 @@ async def test_the_workers_compare_once_and_again_when_that_is_long_ago(
     assert await until_compared_at(NOW) == 1
     scoring.clock.advance(timedelta(hours=25))
     assert await until_compared_at(NOW + timedelta(hours=25)) == 2
-    await asyncio.sleep(0.1)
+    workers.clear()
+    async with asyncio.timeout(20):
+        while len(workers) < 6:  # noqa: ASYNC110  (they tell nobody else)
+            await asyncio.sleep(0.02)
+    assert not any(workers[2:])
     assert (await read(analyst, "/v1/value-methods"))["version"] == 2
 
 

@@ -4,7 +4,6 @@ Reads DATABASE_URL. Prints counts; exits with 1 when a state differs. Safe besid
 customer's facts and state are compared as of one instant.
 """
 
-import asyncio
 import os
 import sys
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import msgspec
 
 from scoring.facts import store
 from scoring.facts.domain import decode, encode, summarize
+from shared.cli import on_database
 from shared.db import Database
 
 
@@ -56,20 +56,20 @@ def _text(state: bytes) -> str:
         return f"unreadable ({problem}): {state.hex()}"
 
 
-async def main() -> int:
+async def _verify(db: Database) -> int:
+    verdict = await verify(db)
+    print(f"{verdict.customers} customers, {verdict.facts} facts, {len(verdict.different)} states differ")
+    return 1 if verdict.different else 0
+
+
+def main() -> int:
     """Verify the database that DATABASE_URL names."""
     url = os.environ.get("DATABASE_URL")
     if not url:
         print("DATABASE_URL: the scoring service's database is not named", file=sys.stderr)
         return 2
-    db = await Database.open(url, size=1)
-    try:
-        verdict = await verify(db)
-    finally:
-        await db.close()
-    print(f"{verdict.customers} customers, {verdict.facts} facts, {len(verdict.different)} states differ")
-    return 1 if verdict.different else 0
+    return on_database(url, _verify)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

@@ -41,7 +41,7 @@ class Written(View):
 
 
 router = Router(prefix="/v1/notes")
-hold = asyncio.Event()
+hold, slow_began = asyncio.Event(), asyncio.Event()
 
 
 @router.post("", status_code=201, response_model=Written)
@@ -54,6 +54,7 @@ async def write_note(
         if body.text == "refuse":
             raise Conflict("Not this one.")
         if body.text == "slow":
+            slow_began.set()
             await hold.wait()
         headers = {"Location": f"/v1/notes/{id_}", "Sync-Token": f"notes:{id_}=1"}
         return await idem.answer(tx, Written(id=id_, text=body.text), 201, headers, version=1)
@@ -170,7 +171,7 @@ async def test_a_second_request_during_the_first_is_told_to_come_back(
 ) -> None:
     hold.clear()
     first = asyncio.create_task(write(http, "k", "slow"))
-    await asyncio.sleep(0.1)
+    await slow_began.wait()
     second = await write(http, "k", "slow")
     assert (second.status_code, second.json()["type"]) == (409, "urn:patron:problem:in-progress")
     assert second.headers["retry-after"] == "1"

@@ -5,19 +5,16 @@ there, 2 wrong use.
 """
 
 import argparse
-import asyncio
 import getpass
 import sys
 
-import asyncpg
-from pydantic import ValidationError
-
+from scoring.app import SERVICE
 from scoring.care import store
 from scoring.care.handlers import count, decide, make, serve_again
 from scoring.settings import ScoringSettings
+from shared.cli import on_database, settings_of
 from shared.clock import Clock
 from shared.db import Database
-from shared.errors import Refused
 
 
 async def fit(db: Database, settings: ScoringSettings, _arguments: argparse.Namespace) -> int:
@@ -74,32 +71,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _main(settings: ScoringSettings, arguments: argparse.Namespace) -> int:
-    try:
-        db = await Database.open(settings.database_url, size=3)
-    except (OSError, asyncpg.PostgresError) as problem:
-        print(f"the database cannot be reached: {problem}", file=sys.stderr)
-        return 1
-    try:
-        code: int = await arguments.run(db, settings, arguments)
-        return code
-    except Refused as refused:
-        print(refused, file=sys.stderr)
-        return 1
-    finally:
-        await db.close()
-
-
 def main() -> int:
     """Run one command."""
-    arguments = _arguments()
-    try:
-        settings = ScoringSettings()
-    except ValidationError as problem:
-        for error in problem.errors():
-            print(f"{str(error['loc'][0]).upper()}: {error['msg']}", file=sys.stderr)
-        return 2
-    return asyncio.run(_main(settings, arguments))
+    arguments, settings = _arguments(), settings_of(SERVICE)
+
+    async def run(db: Database) -> int:
+        code: int = await arguments.run(db, settings, arguments)
+        return code
+
+    return on_database(settings.database_url, run, size=3)
 
 
 if __name__ == "__main__":
