@@ -17,7 +17,7 @@ from orders.ordering.domain import (
     cancel,
     complete,
     history,
-    in_words,
+    order_number,
     place,
     require_same,
 )
@@ -200,7 +200,7 @@ def test_a_cancelled_order_tells_when() -> None:
 
 @pytest.mark.parametrize(("number", "words"), [(12, "O-000012"), (1234567, "O-1234567")])
 def test_numbers_are_read_as_people_say_them(number: int, words: str) -> None:
-    assert in_words(number) == words
+    assert order_number(number) == words
 
 
 SAID = Said(ANN.id, "web", "USD", NOW, "placed", (Wanted(TEA.id, 2, 500),))

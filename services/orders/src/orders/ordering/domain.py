@@ -85,7 +85,7 @@ class Order:
         return OrderState(
             id=self.id,
             version=self.version,
-            number=in_words(self.number),
+            number=order_number(self.number),
             status=self.status,
             channel=self.channel,
             ordered_at=self.ordered_at,
@@ -104,7 +104,7 @@ class Order:
         )
 
 
-def in_words(number: int) -> str:
+def order_number(number: int) -> str:
     """An order's number as people say it: O-000012."""
     return f"O-{number:06d}"
 
@@ -219,7 +219,7 @@ def _require_move(order: Order, to: OrderStatus) -> None:
         return
     again = " again" if to == order.status else ""
     raise Conflict(
-        f"Order {in_words(order.number)} is {order.status}; a {order.status} order cannot be {to}{again}.",
+        f"Order {order_number(order.number)} is {order.status}; a {order.status} order cannot be {to}{again}.",
         current_status=order.status,
     )
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 
 from orders.catalogue.schemas import Sku
-from orders.ordering.domain import Order, Wanted, in_words
+from orders.ordering.domain import Order, Wanted, order_number
 from shared.errors import FieldError, Invalid
 from shared.events.orders import Channel, OrderStatus
 from shared.web.fields import Body, Currency, Instant, Minor, Quantity, Text, View
@@ -144,7 +144,7 @@ class OrderView(View):
         return cls(
             id=order.id,
             version=order.version,
-            number=in_words(order.number),
+            number=order_number(order.number),
             customer_id=order.customer_id,
             status=order.status,
             channel=order.channel,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from orders.ordering.domain import Order, in_words
+from orders.ordering.domain import Order, order_number
 from shared.errors import FieldError, Invalid
 from shared.events import orders as events
 from shared.events.orders import ReceiptMethod, ReceiptRecorded, ReceiptState
@@ -97,10 +97,10 @@ def _misfit(n: int, allocation: Allocation, order: Order | None, customer_id: UU
     if order is None or order.customer_id != customer_id:
         return FieldError(field, "must be the id of an order of this customer", allocation.order_id)
     if order.status == "cancelled":
-        rule = f"must not be a cancelled order; {in_words(order.number)} owes nothing"
+        rule = f"must not be a cancelled order; {order_number(order.number)} owes nothing"
         return FieldError(field, rule, allocation.order_id)
     still_open = order.total_minor - order.paid_minor
     if allocation.amount_minor > still_open:
-        rule = f"must be at most {still_open}, what is still open on {in_words(order.number)}"
+        rule = f"must be at most {still_open}, what is still open on {order_number(order.number)}"
         return FieldError(f"allocations.{n}.amount_minor", rule, allocation.amount_minor)
     return None
