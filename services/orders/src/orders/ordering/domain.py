@@ -219,7 +219,8 @@ def _require_move(order: Order, to: OrderStatus) -> None:
         return
     again = " again" if to == order.status else ""
     raise Conflict(
-        f"Order {order_number(order.number)} is {order.status}; a {order.status} order cannot be {to}{again}.",
+        f"Order {order_number(order.number)} is {order.status};"
+        f" a {order.status} order cannot be {to}{again}.",
         current_status=order.status,
     )
 
