@@ -12,7 +12,8 @@ import pytest
 
 from scoring.analysis.cli import main
 from scoring.models import bg_nbd, clv, complaint_clock, gamma_gamma, mbg_nbd, pareto_nbd
-from scoring.models.complaint_clock import PRIOR_GAMMA, Clock, Gamma
+from scoring.models.complaint_clock import Clock
+from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
 from scoring.models.complaints import Schedules
 
 CDNOW = Path(__file__).parents[4] / "deploy/local/data/cdnow_sample.csv"

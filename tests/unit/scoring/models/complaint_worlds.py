@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from scoring.models.arrays import Bools, Floats, Ints
-from scoring.models.complaint_clock import Gamma
+from scoring.models.complaint_effect import Gamma
 from scoring.models.complaints import MISHANDLED, RECOVERED, SEVERITIES, WINDOW_WEEKS, Schedules
 from scoring.models.rfm import Rows
 

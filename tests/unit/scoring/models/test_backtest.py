@@ -10,7 +10,7 @@ import pytest
 from scoring.models import forecast
 from scoring.models.backtest import Complaints, Cut, Purchases, cut, evaluate, learn, like_origin
 from scoring.models.calibration import NOT_CALIBRATED
-from scoring.models.complaint_clock import PRIOR_GAMMA
+from scoring.models.complaint_effect import PRIOR_GAMMA
 from scoring.models.complaints import Complaint, Schedules
 from scoring.models.fit import logs
 from scoring.models.score import Customers

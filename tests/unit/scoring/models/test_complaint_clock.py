@@ -9,7 +9,8 @@ from scipy import integrate
 
 from scoring.models import complaint_clock, pareto_nbd
 from scoring.models.arrays import Floats
-from scoring.models.complaint_clock import NO_EFFECT, PRIOR_GAMMA, Clock, Gamma
+from scoring.models.complaint_clock import Clock
+from scoring.models.complaint_effect import NO_EFFECT, PRIOR_GAMMA, Gamma
 from scoring.models.complaints import Complaint, Outcome, Schedules, Severity
 from scoring.models.pareto_nbd import PUBLISHED, Params
 

@@ -8,7 +8,8 @@ import pytest
 
 from scoring.models import complaint_clock, complaint_fit, pareto_nbd
 from scoring.models.arrays import Bools, Floats
-from scoring.models.complaint_clock import PRIOR_GAMMA, Clock, Gamma
+from scoring.models.complaint_clock import Clock
+from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
 from scoring.models.complaint_fit import ClockFit, fit_clock
 from scoring.models.complaint_likelihood import CLOSING, NAMES, Loud, log_likelihood_with_gradient
 from scoring.models.complaint_signs import History

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from scoring.models import complaint_clock, pareto_nbd
-from scoring.models.complaint_clock import NO_EFFECT, Clock, Gamma
+from scoring.models.complaint_clock import Clock
+from scoring.models.complaint_effect import NO_EFFECT, Gamma
 from scoring.models.complaints import PHASES, Complaint, Outcome, Schedules
 from scoring.models.pareto_nbd import Params
 

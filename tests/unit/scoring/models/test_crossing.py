@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.models import pareto_nbd
-from scoring.models.complaint_clock import Gamma
+from scoring.models.complaint_effect import Gamma
 from scoring.models.complaints import Complaint, Outcome, Schedules, Severity
 from scoring.models.crossing import SECOND, crossing
 from scoring.models.score import Customers, Model, churn, log_odds_churn, score

@@ -7,7 +7,7 @@ import pytest
 
 from scoring.models import forecast
 from scoring.models.backtest import Complaints, Cut, Purchases, cut
-from scoring.models.complaint_clock import NO_EFFECT, Gamma
+from scoring.models.complaint_effect import NO_EFFECT, Gamma
 from scoring.models.diagnostics import MOST, conditional, frequencies, gains, tracking
 from scoring.models.forecast import WITH_COMPLAINTS, Forecaster
 from scoring.models.pareto_nbd import Params

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from scipy import special
 
 from scoring.models import bg_nbd, clv, dropout, gamma_gamma, mbg_nbd, pareto_nbd
-from scoring.models.complaint_clock import NO_EFFECT, Clock
+from scoring.models.complaint_clock import Clock
+from scoring.models.complaint_effect import NO_EFFECT
 from scoring.models.complaints import Schedules
 from scoring.models.rising import log_rising
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scoring.models import gamma_gamma, pareto_nbd, reasons, score
 from scoring.models.calibration import IDENTITY, Calibrator
 from scoring.models.clv import WEEKS_PER_MONTH, Terms, clv
-from scoring.models.complaint_clock import Clock, Gamma
+from scoring.models.complaint_clock import Clock
+from scoring.models.complaint_effect import Gamma
 from scoring.models.complaints import Complaint, Outcome, Schedules
 from scoring.models.crossing import FAR, SECOND, crossing
 from scoring.models.rfm import Summary

@@ -14,7 +14,7 @@ from scoring.care.domain import PUBLISHED, Served
 from scoring.facts.domain import DAY, SEVERITIES, WEEK, Complaint, Purchase, Spell, State, summarize
 from scoring.facts.reading import micros
 from scoring.models import complaints as model
-from scoring.models.complaint_clock import Gamma
+from scoring.models.complaint_effect import Gamma
 from scoring.models.complaints import PHASES, Schedules
 from scoring.models.score import Customers
 from scoring.models.score import score as score_of

@@ -10,7 +10,7 @@ from scoring.care.domain import PUBLISHED, Served
 from scoring.facts.domain import DAY, Complaint, Fact, Purchase, Spell, summarize
 from scoring.facts.reading import micros
 from scoring.models.calibration import Calibrator
-from scoring.models.complaint_clock import Gamma
+from scoring.models.complaint_effect import Gamma
 from scoring.serving.domain import Known, scores
 from scoring.serving.together import Question, score_alike
 from shared.testing import FixedClock

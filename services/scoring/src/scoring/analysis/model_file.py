@@ -9,7 +9,7 @@ from typing import Any
 
 from scoring.analysis.files import BadFile, read_json
 from scoring.models import bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd
-from scoring.models.complaint_clock import NO_EFFECT, Gamma
+from scoring.models.complaint_effect import NO_EFFECT, Gamma
 from scoring.models.complaints import PHASES
 from scoring.models.fit import Fit, known
 

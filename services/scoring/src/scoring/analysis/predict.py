@@ -10,10 +10,10 @@ from scoring.analysis import files, since_first
 from scoring.analysis.arguments import number
 from scoring.analysis.files import MOST_WEEKS, BadFile, Rfm
 from scoring.analysis.model_file import PURCHASES, SPENDING, WITH_COMPLAINTS, Read, read
-from scoring.models import clv, complaint_clock, gamma_gamma, pareto_nbd
+from scoring.models import clv, gamma_gamma, pareto_nbd
 from scoring.models.arrays import Floats
-from scoring.models.complaint_clock import Clock
 from scoring.models.complaints import Schedules
+from scoring.models.score import Customers, Model, odds, score
 
 DESCRIPTION = """\
 p_alive: the customer will still buy; p_no_purchase: one who will buys nothing within the horizon; churn:
@@ -67,9 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         for note in complaints.notes:
             print(note, file=sys.stderr)
     terms = clv.Terms(arguments.margin, arguments.yearly_discount)
-    found = _forecast(model, rfm, schedules, arguments.horizon)
     spending = _spending(arguments, spend, rfm)
-    found["clv"] = None if spending is None else _value(model, rfm, schedules, spending, terms)
+    found = _forecast(model, rfm, schedules, arguments.horizon, spending, terms)
     files.write_csv(arguments.output, {"customer": rfm.labels, **found})
     return 0
 
@@ -89,36 +88,38 @@ def _mismatch(arguments: argparse.Namespace, model: Read, spend: Read | None) ->
     return None
 
 
-def _forecast(model: Read, rfm: Rfm, schedules: Schedules, horizon: float) -> dict[str, Floats | None]:
-    """The columns of the output but the last."""
+def _forecast(
+    model: Read,
+    rfm: Rfm,
+    schedules: Schedules,
+    horizon: float,
+    spending: gamma_gamma.Params | None,
+    terms: clv.Terms,
+) -> dict[str, Floats | None]:
+    """The columns of the output; no lifetime value where the spending is unknown."""
     x, t_x, T = rfm.x, rfm.t_x, rfm.T
-    if model.name == WITH_COMPLAINTS:
-        clock = Clock.of(schedules, model.gamma)
+    mean_amount = np.zeros_like(x) if rfm.mean_amount is None else rfm.mean_amount
+    if isinstance(model.params, pareto_nbd.Params):
+        customers = Customers.of(x, t_x, T, mean_amount, schedules)
+        parts = Model(model.params, model.gamma, spending or gamma_gamma.PUBLISHED, terms)
+        known = odds(customers, parts, horizon)
+        found = score(customers, parts, horizon, known)
         return {
-            "p_alive": complaint_clock.p_alive(model.params, clock, x, t_x, T),
-            "expected_purchases": complaint_clock.expected_purchases(model.params, clock, x, t_x, T, horizon),
-            "p_no_purchase": complaint_clock.p_no_purchase(model.params, clock, x, T, horizon),
-            "churn": complaint_clock.churn(model.params, clock, x, t_x, T, horizon),
+            "p_alive": found.p_alive,
+            "expected_purchases": found.expected_purchases,
+            "p_no_purchase": known.silent,
+            "churn": found.churn,
+            "clv": None if spending is None else found.clv,
         }
     module = PURCHASES[model.name]
+    discounted = module.discounted_purchases(model.params, x, t_x, T, *terms.schedule())
     return {
         "p_alive": module.p_alive(model.params, x, t_x, T),
         "expected_purchases": module.expected_purchases(model.params, x, t_x, T, horizon),
         "p_no_purchase": module.p_no_purchase(model.params, x, T, horizon),
         "churn": module.churn(model.params, x, t_x, T, horizon),
+        "clv": None if spending is None else clv.of_purchases(discounted, spending, terms, x, mean_amount),
     }
-
-
-def _value(
-    model: Read, rfm: Rfm, schedules: Schedules, spend: gamma_gamma.Params, terms: clv.Terms
-) -> Floats:
-    x, t_x, T, mean_amount = rfm.x, rfm.t_x, rfm.T, rfm.mean_amount
-    assert mean_amount is not None, "no amounts, no spending model"
-    if isinstance(model.params, pareto_nbd.Params):
-        clock = Clock.of(schedules, model.gamma)
-        return clv.clv(model.params, clock, spend, terms, x, t_x, T, mean_amount)
-    discounted = PURCHASES[model.name].discounted_purchases(model.params, x, t_x, T, *terms.schedule())
-    return clv.of_purchases(discounted, spend, terms, x, mean_amount)
 
 
 def _spending(arguments: argparse.Namespace, spend: Read | None, rfm: Rfm) -> gamma_gamma.Params | None:

@@ -30,6 +30,8 @@ def instant(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+YEAR_2000 = micros(datetime(2000, 1, 1, tzinfo=UTC))
+"""From when PostgreSQL counts the microseconds of an instant in its binary format."""
 EARLIEST = micros(datetime(1900, 1, 1, tzinfo=UTC))
 LATEST = micros(datetime(9000, 1, 1, tzinfo=UTC))
 """What is dated before 1900 is no date but one that was never set; what after, one read in a wrong unit, from

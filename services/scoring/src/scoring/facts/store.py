@@ -23,7 +23,7 @@ from scoring.facts.domain import (
     encode,
 )
 from scoring.facts.past import Version
-from scoring.facts.reading import instant, micros
+from scoring.facts.reading import YEAR_2000, instant, micros
 from shared.db import Tx, array
 
 _EMPTY = encode(EMPTY)
@@ -220,7 +220,6 @@ _TO_ROW: Mapping[type[Fact], Callable[[Any], tuple[object, ...]]] = {
 
 
 _PURCHASE_ROW = Struct("!h i16s i16s ii i16s iq iq iq i? iq iq")
-_YEAR_2000 = 946_684_800_000_000
 
 
 async def _binary(purchases: Iterable[Purchase]) -> AsyncIterator[bytes]:
@@ -232,8 +231,8 @@ async def _binary(purchases: Iterable[Purchase]) -> AsyncIterator[bytes]:
         [
             pack(
                 10, 16, f.id.bytes, 16, f.customer_id.bytes, 4, f.version, 16, f.event_id.bytes,
-                8, f.ordered_at - _YEAR_2000, 8, f.amount_minor, 8, f.list_amount_minor, 1, f.counts,
-                8, f.seq, 8, f.at - _YEAR_2000,
+                8, f.ordered_at - YEAR_2000, 8, f.amount_minor, 8, f.list_amount_minor, 1, f.counts,
+                8, f.seq, 8, f.at - YEAR_2000,
             )
             for f in purchases
         ]

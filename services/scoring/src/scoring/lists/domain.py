@@ -6,7 +6,7 @@ million rows takes PostgreSQL a tenth of a second and numpy a twentieth of that.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.bands.domain import BANDS
+from scoring.facts.reading import YEAR_2000, instant
 from scoring.models.arrays import Bools, Ints
 from shared.events.scoring import Band
 
@@ -32,7 +33,6 @@ COLUMNS: Mapping[str, str] = {
 """What is held of each customer: the id's bytes, the band's place from 0 (−1: no figures), µs since 2000."""
 
 _SAMPLE = 8192
-_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Listed(NamedTuple):
@@ -112,8 +112,7 @@ class Columns:
         values = self._of[wanted.column]
         if after is not None:
             keep &= self._beyond(values, after, wanted.down)
-        rows = _candidates(keep, values, limit, wanted.down)
-        first = rows[_first(values[rows], limit, wanted.down)]
+        first = _first(keep, values, limit, wanted.down)
         return Found([self._row(row) for row in first.tolist()], dict(zip(BANDS, in_band, strict=True)))
 
     def _wanted(self, wanted: Wanted) -> Bools:
@@ -145,8 +144,15 @@ class Columns:
         return Listed(
             UUID(bytes=customer_id.ljust(16, b"\0")),  # numpy leaves the last zeros off
             churn, BANDS[band], p_alive, expected, loyalty, value, model, weights,
-            _2000 + timedelta(microseconds=scored_at),
+            instant(YEAR_2000 + scored_at),
         )  # fmt: skip
+
+
+def _first(keep: Bools, values: NDArray[Any], limit: int, down: bool) -> Ints:
+    """The places of the first of those kept, in order; equal values in the order of their places."""
+    places = _candidates(keep, values, limit, down)
+    order = np.argsort(values[places], kind="stable")
+    return np.asarray(places[(order[::-1] if down else order)[:limit]])
 
 
 def _candidates(keep: Bools, values: NDArray[Any], limit: int, down: bool) -> Ints:
@@ -164,17 +170,3 @@ def _candidates(keep: Bools, values: NDArray[Any], limit: int, down: bool) -> In
         if len(equal) >= missing:
             return np.sort(np.concatenate([better, equal[-missing:] if down else equal[:missing]]))
     return np.flatnonzero(keep)
-
-
-def _first(values: NDArray[Any], limit: int, down: bool) -> Ints:
-    """The places of the first values in order; equal ones in the order of their places."""
-    places = np.arange(len(values))
-    if limit < len(values):
-        at = len(values) - limit if down else limit - 1
-        edge = np.partition(values, at)[at]
-        better = np.flatnonzero(values > edge if down else values < edge)
-        equal = np.flatnonzero(values == edge)
-        missing = limit - len(better)
-        places = np.concatenate([better, equal[-missing:] if down else equal[:missing]])
-    order = np.lexsort((places, values[places]))
-    return np.asarray(places[order[::-1] if down else order])

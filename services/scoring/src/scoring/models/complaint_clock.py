@@ -24,9 +24,7 @@ from scipy import special
 
 from . import complaint_integral, pareto_nbd
 from .arrays import Floats, Ints, floats, in_pieces, joined, weighed
-from .complaint_effect import NO_EFFECT as NO_EFFECT
-from .complaint_effect import PRIOR_GAMMA as PRIOR_GAMMA
-from .complaint_effect import Gamma as Gamma
+from .complaint_effect import Gamma
 from .complaint_signs import History, Signs, quiet_log_odds
 from .complaints import Schedules, log_sum, running, sums
 from .integral import integral

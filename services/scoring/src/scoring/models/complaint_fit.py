@@ -22,7 +22,8 @@ from scipy import optimize, special
 
 from . import complaint_clock, pareto_nbd
 from .arrays import Bools, Floats
-from .complaint_clock import NO_EFFECT, PRIOR_GAMMA, Clock, Gamma
+from .complaint_clock import Clock
+from .complaint_effect import NO_EFFECT, PRIOR_GAMMA, Gamma
 from .complaint_likelihood import (
     CLOSING,
     LAG,

@@ -16,8 +16,8 @@ from scipy import special
 
 from . import bg_nbd, complaint_clock, mbg_nbd, pareto_nbd
 from .arrays import Floats
-from .complaint_clock import NO_EFFECT, PRIOR_GAMMA, Clock, Gamma
-from .complaint_effect import named
+from .complaint_clock import Clock
+from .complaint_effect import NO_EFFECT, PRIOR_GAMMA, Gamma, named
 from .complaint_fit import ENOUGH_COMPLAINTS, ClockFit, fit_clock
 from .fit import PRIOR_SIGMA, Fit, covariance, curvature, logs
 from .rfm import Rows

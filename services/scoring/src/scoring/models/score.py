@@ -11,7 +11,8 @@ from . import complaint_clock, gamma_gamma, pareto_nbd
 from .arrays import Floats, Ints, floats
 from .calibration import IDENTITY, Calibrator
 from .clv import Terms
-from .complaint_clock import PRIOR_GAMMA, Clock, Gamma
+from .complaint_clock import Clock
+from .complaint_effect import PRIOR_GAMMA, Gamma
 from .complaints import Schedules
 
 
@@ -75,8 +76,8 @@ class Odds(NamedTuple):
 
     @property
     def churn(self) -> Floats:
-        """1 − P(alive)·(1 − P₀)."""
-        return np.asarray(1 - special.expit(-self.dead) * (1 - self.silent))
+        """1 − P(alive)·(1 − P₀), added up so that small chances keep their digits."""
+        return np.minimum(special.expit(self.dead) + special.expit(-self.dead) * self.silent, 1.0)
 
     @property
     def log_odds_churn(self) -> Floats:
