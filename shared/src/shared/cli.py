@@ -112,6 +112,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parked = add("parked", "events that could not be applied", _parked)
     parked.add_argument("action", choices=["list", "show", "retry", "edit", "discard"])
     parked.add_argument("id", type=_parked_id, nargs="?")
+    parked.add_argument("--all", action="store_true", help="retry: whatever is parked now, once each")
     parked.add_argument("--reason", default="")
     parked.add_argument("--headers", type=_headers, help="edit: the CloudEvents headers as JSON")
     parked.add_argument("--data", help="edit: the event's data as JSON")
@@ -288,17 +289,42 @@ def _parked(service: Service[S], settings: S, arguments: argparse.Namespace) -> 
             print(f"still parked: {event.id}\t{event.state}\t{event.error or ''}")
         print(f"{len(left)} still parked for its key")
 
-    needs_id = arguments.action != "list"
-    if needs_id and arguments.id is None:
-        print(f"parked {arguments.action} needs the id that `parked list` shows", file=sys.stderr)
+    problem = _incomplete(arguments)
+    if problem:
+        print(problem, file=sys.stderr)
         return 2
-    if arguments.action in ("retry", "edit", "discard") and not arguments.reason:
-        print("say why with --reason: it is kept with the event", file=sys.stderr)
-        return 2
-    if arguments.action == "edit" and not (arguments.headers and arguments.data):
-        print("edit needs --headers and --data, both JSON", file=sys.stderr)
-        return 2
+    if arguments.all:
+        return _retry_all(service, settings, actor, arguments.reason)
     return _in_transaction(service, settings, act)
+
+
+def _incomplete(arguments: argparse.Namespace) -> str | None:
+    """What `parked` needs besides what it was given."""
+    if arguments.all and (arguments.action != "retry" or arguments.id is not None):
+        return "--all goes with retry, and without an id"
+    if arguments.action != "list" and arguments.id is None and not arguments.all:
+        return f"parked {arguments.action} needs the id that `parked list` shows"
+    if arguments.action in ("retry", "edit", "discard") and not arguments.reason:
+        return "say why with --reason: it is kept with the event"
+    if arguments.action == "edit" and not (arguments.headers and arguments.data):
+        return "edit needs --headers and --data, both JSON"
+    return None
+
+
+def _retry_all(service: Service[S], settings: S, actor: str, reason: str) -> int:
+    async def run(db: Database) -> int:
+        done = still = 0
+        inbox = Inbox(service.handlers(settings))
+        async for left in parking.retry_all(db, inbox, actor=actor, reason=reason):
+            done, still = done + 1, still + bool(left)
+            if left:
+                print(f"still parked: {left[0].id}\t{left[0].error or ''}")
+            if done % 100 == 0:
+                print(f"{done} retried so far", file=sys.stderr)
+        print(f"{done} retried, {still} of them still parked")
+        return 1 if still else 0
+
+    return on_database(settings.database_url, run)
 
 
 def _text(value: object) -> str:

@@ -38,6 +38,20 @@ async def test_a_retry_applies_it_and_all_that_waited_in_order(db: Database, stu
     assert (closed.state, closed.actor, closed.reason) == ("retried", "ann", "repaired")
 
 
+async def test_whatever_is_parked_is_retried_at_once_and_what_fails_again_stays(db: Database) -> None:
+    failing = Ledger(fails_on={66, 77})
+    inbox = Inbox(failing.handlers)
+    await take_in(db, inbox, record("a", 1, 66), record("a", 2), record("b", 1, 77), record("c", 1, 66))
+    failing.fails_on.remove(66)
+    left = [found async for found in parking.retry_all(db, inbox, actor="ann", reason="repaired")]
+    assert [[(p.key, p.seq) for p in parked] for parked in left] == [[], [("b", 1)], []]
+    assert await ledger(db, "a") == [(1, 66), (2, 2)]
+    assert await ledger(db, "c") == [(1, 66)]
+    failing.fails_on.clear()
+    assert [found async for found in parking.retry_all(db, inbox, actor="ann", reason="repaired")] == [[]]
+    assert [found async for found in parking.retry_all(db, inbox, actor="ann", reason="repaired")] == []
+
+
 async def test_a_retry_that_fails_again_leaves_it_parked(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
     _, inbox, parked = stuck
     async with db.tx() as tx:

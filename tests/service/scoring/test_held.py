@@ -7,6 +7,8 @@ from asyncio.subprocess import PIPE
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
+
 from shared.bus.gaps import list_gaps
 from shared.testing.http import web_environment
 from tests.service.scoring.conftest import NOW, Scoring, placed
@@ -32,6 +34,21 @@ async def test_a_gap_holds_what_follows_until_it_is_filled_or_a_person_gives_it_
     assert kept == "sequence 2 to 2 never came, sent to nobody"
     await scoring.tell(placed(who, NOW))
     assert await scoring.value(counted, who) == 3
+
+
+async def test_what_a_fault_of_ours_has_parked_is_retried_by_one_command(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = uuid4(), uuid4()
+    with monkeypatch.context() as faulty:
+        faulty.setattr(scoring, "settings", scoring.settings.model_copy(update={"currency": "EUR"}))
+        await scoring.tell(placed(first, NOW - DAY), placed(second, NOW - DAY), placed(second, NOW))
+    counted = "SELECT count(*) FROM purchase_fact"
+    assert await scoring.value(counted) == 0
+    told = await command(scoring, "parked", "retry", "--all", "--reason", "the currency is USD")
+    assert told.strip() == "2 retried, 0 of them still parked"
+    assert await scoring.value(counted) == 3
+    assert await scoring.states_are_their_facts()
 
 
 async def command(scoring: Scoring, *words: str) -> str:

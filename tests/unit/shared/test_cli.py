@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.cli import _parser
+from shared.cli import _incomplete, _parser
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,20 @@ def test_wrong_arguments_are_explained(capsys: pytest.CaptureFixture[str], typed
         _parser("orders").parse_args(typed.split())
     assert stopped.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("parked retry 3", "say why"),
+        ("parked retry --reason x", "needs the id"),
+        ("parked retry 3 --all --reason x", "--all goes with retry, and without an id"),
+        ("parked discard --all --reason x", "--all goes with retry, and without an id"),
+        ("parked edit 3 --reason x --data {}", "needs --headers and --data"),
+        ("parked retry --all --reason x", None),
+        ("parked list", None),
+    ],
+)
+def test_what_is_missing_is_named(typed: str, said: str | None) -> None:
+    found = _incomplete(_parser("orders").parse_args(typed.split()))
+    assert (found is None) if said is None else (said in (found or ""))

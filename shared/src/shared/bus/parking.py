@@ -1,12 +1,14 @@
 """Parked events: what could not be applied is listed, shown, retried, edited or discarded, by somebody."""
 
+from collections.abc import AsyncIterator
+
 import asyncpg
 import msgspec
 
 from shared.bus.inbox import Inbox
 from shared.bus.reading import Incoming
 from shared.bus.tables import ParkedEvent
-from shared.db import Tx, row, rows
+from shared.db import Database, Tx, row, rows
 from shared.errors import Conflict, NotFound
 
 _LIST = """
@@ -17,6 +19,7 @@ _CLOSE = """
 UPDATE parked_event SET state = $2, closed_at = now(), actor = $3, reason = $4
 WHERE id = $1 AND state IN ('parked', 'queued')
 """
+_FIRST_OF_EACH = "SELECT id FROM parked_event WHERE state = 'parked' ORDER BY id"
 _LOCK_STREAM = "SELECT last_seq FROM stream_progress WHERE topic = $1 AND key = $2 FOR UPDATE"
 _WAITING = """
 SELECT * FROM parked_event WHERE topic = $1 AND key = $2 AND state IN ('parked', 'queued') ORDER BY seq, id
@@ -45,6 +48,24 @@ async def retry(tx: Tx, inbox: Inbox, parked_id: int, *, actor: str, reason: str
     """
     event = await _waiting(tx, parked_id)
     return await _redrive(tx, inbox, event, actor, reason)
+
+
+async def retry_all(
+    db: Database, inbox: Inbox, *, actor: str, reason: str
+) -> AsyncIterator[list[ParkedEvent]]:
+    """Apply again whatever is parked now, once each; answers for each what is still parked of its key.
+
+    Each is a transaction of its own: stopped in between, what was done is done.
+    """
+    async with db.read() as tx:
+        now_parked = [r["id"] for r in await tx.fetch(_FIRST_OF_EACH)]
+    for parked_id in now_parked:
+        try:
+            async with db.tx() as tx:
+                left = await retry(tx, inbox, parked_id, actor=actor, reason=reason)
+        except Conflict:  # somebody has just dealt with it
+            continue
+        yield left
 
 
 async def edit(
