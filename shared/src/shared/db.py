@@ -114,16 +114,20 @@ class Database:
 _encoder = msgspec.json.Encoder()
 
 
-def array(values: Sequence[UUID | int | str | datetime | bytes]) -> str:
-    """The values as PostgreSQL writes an array, for a parameter such as `$1::text::uuid[]`; bytes as base64.
+def array(values: Sequence[UUID | int | float | str | datetime | bytes | None]) -> str:
+    """The values as PostgreSQL writes an array, for a parameter such as `$1::text::uuid[]`; bytes as base64,
+    what is not a number as null.
 
     For long ones: of asyncpg's own, each element costs as much as ten of these.
     """
     written = _encoder.encode(values).decode()
     if "\\" in written:  # JSON escapes line ends, say, otherwise
-        escaped = [str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values]
-        return '{"' + '","'.join(escaped) + '"}'
+        return "{" + ",".join(map(_escaped, values)) + "}"
     return "{" + written[1:-1] + "}"
+
+
+def _escaped(value: object) -> str:
+    return "null" if value is None else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def row(table: type[Row], record: Mapping[str, Any] | asyncpg.Record) -> Row:

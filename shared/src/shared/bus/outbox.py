@@ -1,34 +1,30 @@
 """Out: events written in the business transaction, each with a gapless sequence for its topic and key."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from shared.db import Tx, new_id
+from shared.db import Tx, array, new_id
 from shared.events.event import Event, encode
 from shared.telemetry import current_trace_id, current_traceparent
 
 # The sequence is taken under the row lock of its key, so per key: sequence order = commit order = id order.
 # What is sent must not be lost by a crash, so the commit waits for the disk whatever was said before.
 _APPEND = """
-WITH event AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[])
-        WITH ORDINALITY AS e (topic, key, event_id, type, payload, n)
-), ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY topic, key ORDER BY n) AS place FROM event
-), taken AS (
+WITH taken AS (
     INSERT INTO stream_seq (topic, key, seq)
-    SELECT topic, key, count(*) FROM event GROUP BY topic, key ORDER BY topic, key
+    SELECT * FROM unnest($1::text::text[], $2::text::text[], $3::text::bigint[])
     ON CONFLICT (topic, key) DO UPDATE SET seq = stream_seq.seq + excluded.seq
     RETURNING topic, key, seq, set_config('synchronous_commit', NULL, true)
-), many AS (
-    SELECT topic, key, count(*) AS size FROM event GROUP BY topic, key
 )
 INSERT INTO outbox (topic, key, seq, event_id, type, payload, at,
                     correlation_id, causation_id, traceparent)
-SELECT r.topic, r.key, t.seq - m.size + r.place, r.event_id, r.type, r.payload, $6, $7, $8, $9
-FROM ranked r JOIN taken t USING (topic, key) JOIN many m USING (topic, key) ORDER BY r.n
-RETURNING topic, key, seq, event_id
+SELECT topic, key, t.seq - e.later, e.event_id, e.type, decode(e.payload, 'base64'), $10, $11, $12, $13
+FROM unnest($4::text::text[], $5::text::text[], $6::text::bigint[], $7::text::uuid[], $8::text::text[],
+            $9::text::text[]) WITH ORDINALITY AS e (topic, key, later, event_id, type, payload, n)
+JOIN taken t USING (topic, key) ORDER BY e.n RETURNING seq
 """
 
 # The same for the usual case of one event: a tenth of the planning and none of the sorting.
@@ -40,7 +36,7 @@ WITH taken AS (
 )
 INSERT INTO outbox (topic, key, seq, event_id, type, payload, at,
                     correlation_id, causation_id, traceparent)
-SELECT $1, $2, taken.seq, $3, $4, $5, $6, $7, $8, $9 FROM taken RETURNING topic, key, seq, event_id
+SELECT $1, $2, taken.seq, $3, $4, $5, $6, $7, $8, $9 FROM taken RETURNING seq
 """
 
 
@@ -68,28 +64,37 @@ async def emit(tx: Tx, *events: Event, at: datetime, caused_by: UUID | None = No
         str(caused_by) if caused_by else None,
         current_traceparent(),
     )
+    places = [(event.topic, event.key) for event in events]
     if len(events) == 1:
-        event = events[0]
-        records = await tx.fetch(
-            _APPEND_ONE,
-            event.topic,
-            event.key,
-            ids[0],
-            event.wire_name,
-            encode(event),
-            *context,
-        )
+        (event,) = events
+        found = await tx.fetch(_APPEND_ONE, *places[0], ids[0], event.wire_name, encode(event), *context)
     else:
-        records = await tx.fetch(
+        in_batch = Counter(places)
+        streams = sorted(in_batch)
+        found = await tx.fetch(
             _APPEND,
-            [event.topic for event in events],
-            [event.key for event in events],
-            ids,
-            [event.wire_name for event in events],
-            [encode(event) for event in events],
+            array([topic for topic, _ in streams]),
+            array([key for _, key in streams]),
+            array([in_batch[stream] for stream in streams]),
+            array([topic for topic, _ in places]),
+            array([key for _, key in places]),
+            array(_later(places)),
+            array(ids),
+            array([event.wire_name for event in events]),
+            array([encode(event) for event in events]),
             *context,
         )
-    return [Emitted(*record) for record in records]
+    return [Emitted(*place, r[0], id_) for place, r, id_ in zip(places, found, ids, strict=True)]
+
+
+def _later(places: Sequence[tuple[str, str]]) -> list[int]:
+    """Of each, how many come after it at the same place."""
+    seen: Counter[tuple[str, str]] = Counter()
+    later = []
+    for place in reversed(places):
+        later.append(seen[place])
+        seen[place] += 1
+    return later[::-1]
 
 
 _AFTER = """

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
+from struct import iter_unpack
 from uuid import uuid4
 
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
@@ -69,8 +69,20 @@ class LeaseLostError(Exception):
 @lru_cache(maxsize=100_000)
 def partition_of(key: str, partitions: int) -> int:
     """The partition Kafka's own default partitioner would choose, so that every producer agrees."""
-    hashed: int = murmur2(key.encode())
-    return (hashed & 0x7FFFFFFF) % partitions
+    return (_murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+def _murmur2(data: bytes) -> int:
+    """MurmurHash2 as Kafka's Java client has it; aiokafka's takes twice as long."""
+    mixed = 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for (part,) in iter_unpack("<I", data[:whole]):
+        part = part * 0x5BD1E995 & 0xFFFFFFFF
+        mixed = (mixed * 0x5BD1E995 ^ (part ^ part >> 24) * 0x5BD1E995) & 0xFFFFFFFF
+    if whole < len(data):
+        mixed = (mixed ^ int.from_bytes(data[whole:], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    mixed = (mixed ^ mixed >> 13) * 0x5BD1E995 & 0xFFFFFFFF
+    return mixed ^ mixed >> 15
 
 
 class Relay:
@@ -175,9 +187,10 @@ class Relay:
             return 0
         began = time.time()
         streams: dict[tuple[str, int], list[asyncpg.Record]] = defaultdict(list)
+        counts = {topic: len(await producer.partitions_for(topic)) for topic in {r["topic"] for r in records}}
         for record in records:
-            count = len(await producer.partitions_for(record["topic"]))
-            streams[record["topic"], partition_of(record["key"], count)].append(record)
+            topic = record["topic"]
+            streams[topic, partition_of(record["key"], counts[topic])].append(record)
         renewing = asyncio.create_task(self._renew_lease())
         try:
             results = await asyncio.gather(

@@ -59,6 +59,8 @@ class Due:
     service_desk_seq: int
     due_at: datetime | None = None
     begins_band: bool = False
+    written_by: int = 0
+    """The transaction that last wrote their state or timer: while it is the same, both are."""
 
     @property
     def begins_at(self) -> datetime | None:
@@ -149,8 +151,8 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
     people = customers_of(states, micros(now))
     found = figures(people, served, horizon_days / 7)
     loyal = standings(states, people, served)
-    if not np.isfinite(found.churn).all():
-        raise ArithmeticError("a churn probability is not a number")
+    if not np.isfinite([found.churn, found.p_alive, found.expected_purchases]).all():
+        raise ArithmeticError("a figure is not a number")
     for row, one in enumerate(bought):
         risk = float(found.churn[row])
         outcome.scores.append(

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
@@ -19,6 +18,7 @@ from scoring.settings import ScoringSettings
 from shared.bus.outbox import emit
 from shared.clock import Clock
 from shared.db import Database, Tx
+from shared.events.scoring import ChurnBandChanged
 
 log = structlog.get_logger()
 
@@ -28,6 +28,8 @@ MANY = 4000
 FEW = 50
 """So many who have changed while they were scored are scored again under their locks, or whoever changes all
 the time never would be; the consumer waits for so long."""
+WRITERS = 2
+"""So many of these transactions at a time, while the bands of the next one are computed."""
 EVERY_SECONDS = 0.5
 """Bands and lists follow an event or a timer within about this."""
 SHARE_OF_TIME = 0.25
@@ -60,28 +62,35 @@ async def tell_beginnings(
     Looks only at timers that come after a place, each once; answers up to where it has. Whoever is passed
     over here, as somebody else holds them or their score cannot be computed, is met when all who are due are.
     """
-    while True:
-        async with db.snapshot() as tx:
-            served = await models.served_with(tx, settings)
-            due, last = await store.find_beginning(tx, clock.now(), after, MANY)
-        now = clock.now()
-        try:
-            changes = await asyncio.to_thread(
-                domain.changes_of, due, served, settings.churn_horizon_days, now
-            )
-        except Exception as problem:
-            log.warning("bands that begin are told with all figures", problem=repr(problem))
-            return last or after
-        if changes:
-            async with db.tx() as tx:
-                same, _ = await _lock(tx, due)
-                changes = [change for change in changes if change.customer_id in same]
-                await store.tell(tx, {change.customer_id: change.after for change in changes})
-                await emit(tx, *changes, at=now)
-            _changed.inc(len(changes))
-        after = last or after
-        if len(due) < MANY:  # whoever becomes due meanwhile is for the next look, or there might be no end
-            return after
+    room = asyncio.Semaphore(WRITERS)
+    async with asyncio.TaskGroup() as telling:
+        while True:
+            async with db.snapshot() as tx:
+                served = await models.served_with(tx, settings)
+                due, last = await store.find_beginning(tx, clock.now(), after, MANY)
+            now = clock.now()
+            try:
+                changes = await asyncio.to_thread(
+                    domain.changes_of, due, served, settings.churn_horizon_days, now
+                )
+            except Exception as problem:
+                log.warning("bands that begin are told with all figures", problem=repr(problem))
+                return last or after
+            if changes:
+                await room.acquire()
+                telling.create_task(_tell(db, due, changes, now)).add_done_callback(lambda _: room.release())
+            after = last or after
+            if len(due) < MANY:  # whoever becomes due meanwhile is for the next look, or it might never end
+                return after
+
+
+async def _tell(db: Database, due: Sequence[Due], changes: Sequence[ChurnBandChanged], now: datetime) -> None:
+    async with db.tx() as tx:
+        same = await store.lock_unchanged(tx, due)
+        told = [change for change in changes if change.customer_id in same]
+        await store.tell(tx, {change.customer_id: change.after for change in told})
+        await emit(tx, *told, at=now)
+    _changed.inc(len(told))
 
 
 async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -> int:
@@ -115,32 +124,21 @@ async def _score(
     now = clock.now()
     outcome = await asyncio.to_thread(domain.score_all, due, served, days, now)
     async with db.tx(wait_for_disk=False) as tx:  # what a crash takes back is due again
-        same, others = await _lock(tx, due)
+        same = await store.lock_unchanged(tx, due)
         outcome = outcome.only(same)
         await _save(tx, outcome, served, now)
     _count(outcome, because)
     done = len(outcome.timers)
+    others = [one for one in due if one.customer_id not in same]
     if others:
         async with db.tx(wait_for_disk=False) as tx:
-            held = await store.lock(tx, others[:FEW])
+            held = await store.lock_changed(tx, others, FEW)
             now = clock.now()
             outcome = await asyncio.to_thread(domain.score_all, held, served, days, now)
             await _save(tx, outcome, served, now)
         _count(outcome, because)
         done += len(outcome.timers)
     return done
-
-
-async def _lock(tx: Tx, due: Sequence[Due]) -> tuple[set[UUID], list[Due]]:
-    """Keep hold of those who are still due; answers who is still as they were scored, and who is not."""
-    scored = {one.customer_id: (one.state, one.band) for one in due}
-    same, others = set(), []
-    for one in await store.lock(tx, due):
-        if (one.state, one.band) == scored[one.customer_id]:
-            same.add(one.customer_id)
-        else:
-            others.append(one)
-    return same, others
 
 
 async def _save(tx: Tx, outcome: Outcome, served: Served, now: datetime) -> None:

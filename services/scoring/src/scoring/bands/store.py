@@ -2,57 +2,64 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from scoring.bands.domain import Due, Score, Timer
 from scoring.care.domain import Served
 from scoring.facts.domain import decode
-from shared.db import Tx
+from shared.db import Tx, array
 from shared.events.scoring import Band
 
-DUE = """
-SELECT customer_id, state, due_at, begins_band FROM customer_state WHERE due_at <= $1
-ORDER BY due_at LIMIT $2
+# What else is known of each is looked up one by one: however many rows the planner expects, by an index.
+_WITH_TOLD = """
+SELECT s.customer_id, s.state, s.due_at, s.begins_band, s.xmin::text::bigint,
+       (SELECT band FROM customer_score c WHERE c.customer_id = s.customer_id),
+       (SELECT last_seq FROM stream_progress p
+        WHERE p.topic = 'patron.orders' AND p.key = s.customer_id::text),
+       (SELECT last_seq FROM stream_progress p
+        WHERE p.topic = 'patron.service_desk' AND p.key = s.customer_id::text)
+FROM ({}) s
 """
-BEGINNING = """
-SELECT customer_id, state, due_at, begins_band FROM customer_state
-WHERE due_at <= $1 AND begins_band AND (due_at, customer_id) > ($3, $4)
+DUE = _WITH_TOLD.format("SELECT *, xmin FROM customer_state WHERE due_at <= $1 ORDER BY due_at LIMIT $2")
+BEGINNING = _WITH_TOLD.format("""
+SELECT *, xmin FROM customer_state WHERE due_at <= $1 AND begins_band AND (due_at, customer_id) > ($3, $4)
 ORDER BY due_at, customer_id LIMIT $2
-"""
-_LATEST = """
-SELECT customer_id, state, due_at, begins_band FROM customer_state
-WHERE due_at <= $1 AND customer_id <> ALL($3)
-ORDER BY due_at DESC LIMIT $2
-"""
+""")
+_LATEST = _WITH_TOLD.format("""
+SELECT *, xmin FROM customer_state WHERE due_at <= $1 AND customer_id <> ALL($3) ORDER BY due_at DESC LIMIT $2
+""")
 _OUTDATED = """
-SELECT s.customer_id, s.state, s.due_at, s.begins_band
-FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
+SELECT s.*, s.xmin FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
 WHERE (c.model_version, c.weights_version) {} ($1, $2)
 ORDER BY c.model_version, c.weights_version LIMIT $3
 """
-_OLDER, _NEWER = _OUTDATED.format("<"), _OUTDATED.format(">")
-# Waits for nobody, so it deadlocks with nobody. Whoever is held is another worker's, or just changing.
+_OLDER, _NEWER = _WITH_TOLD.format(_OUTDATED.format("<")), _WITH_TOLD.format(_OUTDATED.format(">"))
+_AGAIN = _WITH_TOLD.format("SELECT *, xmin FROM customer_state WHERE customer_id = ANY($1)")
+# These wait for nobody, so they deadlock with nobody. Whoever is held is another worker's, or just changing.
 _LOCK = """
-SELECT s.customer_id, s.state, s.due_at, s.begins_band
-FROM unnest($1::uuid[], $2::timestamptz[]) AS n (customer_id, due_at)
+SELECT s.customer_id FROM unnest($1::text::uuid[], $2::text::bigint[]) AS n (customer_id, written_by)
+JOIN customer_state s ON s.customer_id = n.customer_id WHERE s.xmin::text::bigint = n.written_by
+FOR UPDATE OF s SKIP LOCKED
+"""
+_LOCK_CHANGED = """
+SELECT s.customer_id
+FROM unnest($1::text::uuid[], $2::text::timestamptz[]) AS n (customer_id, due_at)
 JOIN customer_state s ON s.customer_id = n.customer_id
-WHERE s.due_at IS NOT DISTINCT FROM n.due_at
+WHERE s.due_at IS NOT DISTINCT FROM n.due_at LIMIT $3
 FOR UPDATE OF s SKIP LOCKED
 """
 # A statement of its own: under the locks it sees what another worker has told just before.
-_TOLD = """
-SELECT n.customer_id, c.band, coalesce(o.last_seq, 0), coalesce(d.last_seq, 0)
-FROM unnest($1::uuid[]) AS n (customer_id)
-LEFT JOIN customer_score c ON c.customer_id = n.customer_id
-LEFT JOIN stream_progress o ON o.topic = 'patron.orders' AND o.key = n.customer_id::text
-LEFT JOIN stream_progress d ON d.topic = 'patron.service_desk' AND d.key = n.customer_id::text
+_AS_TOLD = """
+SELECT n.customer_id FROM unnest($1::text::uuid[], $2::text::text[]) AS n (customer_id, band)
+LEFT JOIN customer_score c ON c.customer_id = n.customer_id WHERE c.band IS NOT DISTINCT FROM n.band
 """
 _SAVE = """
 INSERT INTO customer_score (customer_id, churn, band, p_alive, expected_purchases, loyalty, value_minor,
                             model_version, weights_version, scored_at)
 SELECT *, $8, $9, $10
-FROM unnest($1::uuid[], $2::float8[], $3::text[], $4::float8[], $5::float8[], $6::float8[], $7::bigint[])
+FROM unnest($1::text::uuid[], $2::text::float8[], $3::text::text[], $4::text::float8[], $5::text::float8[],
+            $6::text::float8[], $7::text::bigint[])
 ON CONFLICT (customer_id) DO UPDATE
 SET churn = excluded.churn, band = excluded.band, p_alive = excluded.p_alive,
     expected_purchases = excluded.expected_purchases, loyalty = excluded.loyalty,
@@ -69,11 +76,12 @@ WHERE customer_id = ANY($1) AND (band IS NOT NULL OR (model_version, weights_ver
 # Nothing else: the list says with `as_of` that it shows them as they were before.
 _TELL = """
 UPDATE customer_score c SET band = n.band
-FROM unnest($1::uuid[], $2::text[]) AS n (customer_id, band) WHERE c.customer_id = n.customer_id
+FROM unnest($1::text::uuid[], $2::text::text[]) AS n (customer_id, band) WHERE c.customer_id = n.customer_id
 """
 _SET_TIMERS = """
 UPDATE customer_state s SET due_at = n.due_at, begins_band = n.begins_band
-FROM unnest($1::uuid[], $2::timestamptz[], $3::boolean[]) AS n (customer_id, due_at, begins_band)
+FROM unnest($1::text::uuid[], $2::text::timestamptz[], $3::text::boolean[])
+    AS n (customer_id, due_at, begins_band)
 WHERE s.customer_id = n.customer_id
 """
 
@@ -94,47 +102,57 @@ async def find_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
     Where there are more than fit, half of them are those due longest, half those due just now: so a mass of
     them holds nobody up who comes after it.
     """
-    longest = await tx.fetch(DUE, now, limit // 2)
+    longest = await _find(tx, DUE, now, limit // 2)
     if len(longest) < limit // 2:
-        return await _due(tx, longest)
-    latest = await tx.fetch(_LATEST, now, limit - len(longest), [r[0] for r in longest])
-    return await _due(tx, [*longest, *latest])
+        return longest
+    known = [one.customer_id for one in longest]
+    return [*longest, *await _find(tx, _LATEST, now, limit - len(longest), known)]
 
 
 async def find_beginning(tx: Tx, now: datetime, after: Place, limit: int) -> tuple[list[Due], Place | None]:
     """Customers with figures whose next band was to begin by now, after a place in the order of timers; and
     the place of the last, None where there is nobody."""
-    found = await tx.fetch(BEGINNING, now, limit, *after)
-    if not found:
+    found = await _find(tx, BEGINNING, now, limit, *after)
+    if not found or found[-1].due_at is None:
         return [], None
-    due = [one for one in await _due(tx, found) if one.band is not None]
-    return due, Place(found[-1]["due_at"], found[-1]["customer_id"])
+    return [one for one in found if one.band], Place(found[-1].due_at, found[-1].customer_id)
 
 
 async def find_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
     """Customers last scored with another model, an older one or a newer one that was taken back, or with
     other weights of loyalty."""
     given = (*_computed_with(served), limit)
-    return await _due(tx, await tx.fetch(_OLDER, *given) or await tx.fetch(_NEWER, *given))
+    return await _find(tx, _OLDER, *given) or await _find(tx, _NEWER, *given)
 
 
-async def lock(tx: Tx, due: Sequence[Due]) -> list[Due]:
-    """Keep hold of those who are still due when they were, as they are now: of nobody who has been scored
-    since, and of nobody whom somebody else holds."""
-    return await _due(
-        tx, await tx.fetch(_LOCK, [one.customer_id for one in due], [one.due_at for one in due])
+async def lock_unchanged(tx: Tx, due: Sequence[Due]) -> set[UUID]:
+    """Keep hold of those who are as they were, and of whom nobody has told another band; answers who."""
+    known = {one.customer_id: one for one in due}
+    locked = await tx.fetch(_LOCK, array(list(known)), array([one.written_by for one in due]))
+    held = [known[r[0]] for r in locked]
+    told = await tx.fetch(
+        _AS_TOLD, array([one.customer_id for one in held]), array([one.band for one in held])
     )
+    return {r[0] for r in told}
 
 
-async def _due(tx: Tx, found: Sequence[Any]) -> list[Due]:
-    if not found:
-        return []
-    told = {r[0]: r for r in await tx.fetch(_TOLD, [r[0] for r in found])}
-    due = []
-    for who, state, due_at, begins_band in found:
-        _, band, orders_seq, service_desk_seq = told[who]
-        due.append(Due(who, decode(state), band, orders_seq, service_desk_seq, due_at, begins_band))
-    return due
+async def lock_changed(tx: Tx, due: Sequence[Due], limit: int) -> list[Due]:
+    """Keep hold of some who are still due when they were; answers how they are now."""
+    locked = await tx.fetch(
+        _LOCK_CHANGED, array([one.customer_id for one in due]), array([one.due_at for one in due]), limit
+    )
+    return await _find(tx, _AGAIN, [r[0] for r in locked])
+
+
+async def _find(tx: Tx, statement: str, *given: object) -> list[Due]:
+    # Plans are kept: one made while a table was small must do when it has grown.
+    await tx.execute("SET LOCAL enable_seqscan = off")
+    return [
+        Due(who, decode(state), band, orders or 0, service_desk or 0, due_at, begins_band, written_by)
+        for who, state, due_at, begins_band, written_by, band, orders, service_desk in await tx.fetch(
+            statement, *given
+        )
+    ]
 
 
 async def save(tx: Tx, scores: Sequence[Score], served: Served, scored_at: datetime) -> None:
@@ -142,13 +160,13 @@ async def save(tx: Tx, scores: Sequence[Score], served: Served, scored_at: datet
     if scores:
         await tx.execute(
             _SAVE,
-            [s.customer_id for s in scores],
-            [s.churn for s in scores],
-            [s.band for s in scores],
-            [s.p_alive for s in scores],
-            [s.expected_purchases for s in scores],
-            [s.loyalty for s in scores],
-            [s.value_minor for s in scores],
+            array([s.customer_id for s in scores]),
+            array([s.churn for s in scores]),
+            array([s.band for s in scores]),
+            array([s.p_alive for s in scores]),
+            array([s.expected_purchases for s in scores]),
+            array([s.loyalty for s in scores]),
+            array([s.value_minor for s in scores]),
             *_computed_with(served),
             scored_at,
         )
@@ -163,13 +181,16 @@ async def forget(tx: Tx, customer_ids: Sequence[UUID], served: Served) -> None:
 async def tell(tx: Tx, bands: Mapping[UUID, Band]) -> None:
     """Remember which bands were told of these customers, who have figures."""
     if bands:
-        await tx.execute(_TELL, list(bands), list(bands.values()))
+        await tx.execute(_TELL, array(list(bands)), array(list(bands.values())))
 
 
 async def set_timers(tx: Tx, timers: Mapping[UUID, Timer]) -> None:
     """When each customer is due next."""
     await tx.execute(
-        _SET_TIMERS, list(timers), [t.at for t in timers.values()], [t.begins_band for t in timers.values()]
+        _SET_TIMERS,
+        array(list(timers)),
+        array([timer.at for timer in timers.values()]),
+        array([timer.begins_band for timer in timers.values()]),
     )
 
 
