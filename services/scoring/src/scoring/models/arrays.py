@@ -1,4 +1,4 @@
-"""Arrays of floats, and work on many rows done in pieces that fit the processor's cache, on all cores."""
+"""Arrays of floats, and work on many rows done in pieces, on all cores."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-PIECE = 2048
+PIECE = 8192  # smaller ones fit the cache better, but threads then wait for the interpreter's lock
 CORES = os.cpu_count() or 1
 
 T = TypeVar("T")

@@ -15,7 +15,9 @@ Where it was estimated that complaints are signs of life, what `complaint_signs`
 integrand of I; nothing of the kind is believed before (`Gamma`).
 """
 
+from collections.abc import Callable
 from dataclasses import astuple
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +57,17 @@ class Clock(NamedTuple):
             return cls(schedules, schedules.customer, end, start, start, gamma)
         g = np.exp(schedules.z @ gamma.of_leaving)
         return cls(schedules, schedules.owner, end, g, running(schedules, g * (end - start)), gamma)
+
+
+def _of_quiet(clock: Clock, work: Callable[..., Floats], *columns: Floats) -> Floats:
+    """`work` on the rows without complaints; the others are for the caller to fill in."""
+    if not clock.rows.size:
+        return work(*columns)
+    quiet = np.ones(len(columns[0]), dtype=np.bool_)
+    quiet[clock.rows] = False
+    found = np.empty(len(quiet))
+    found[quiet] = work(*(column[quiet] for column in columns))
+    return found
 
 
 class Stretch(NamedTuple):
@@ -117,7 +130,7 @@ def log_odds_dead(params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T:
     gamma, rows = clock.gamma, clock.rows
     if not gamma.tells_of_life:
         return _log_odds_given(params, clock, x, t_x, T)
-    odds = quiet_log_odds(params, gamma, x, t_x, T)
+    odds = _of_quiet(clock, partial(quiet_log_odds, params, gamma), x, t_x, T)
     if rows.size:
         signs = Signs.of(gamma, History.of(clock.schedules, x[rows], t_x[rows], T[rows]))
         part, logs = pieces_of_log_odds(params, clock, x[rows], signs.since, T[rows], T[rows], signs)
@@ -127,7 +140,7 @@ def log_odds_dead(params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T:
 
 def _log_odds_given(params: Params, clock: Clock, x: Floats, t_x: Floats, T: Floats) -> Floats:
     """ln I where complaints are given and tell nothing."""
-    odds = pareto_nbd.log_odds_dead(params, x, t_x, T)
+    odds = _of_quiet(clock, partial(pareto_nbd.log_odds_dead, params), x, t_x, T)
     rows = clock.rows
     if rows.size:
         part, logs = pieces_of_log_odds(params, clock, x[rows], t_x[rows], T[rows], T[rows])
@@ -158,7 +171,7 @@ def p_alive(params: Params, clock: Clock, x: ArrayLike, t_x: ArrayLike, T: Array
 def p_no_purchase(params: Params, clock: Clock, x: ArrayLike, T: ArrayLike, t: ArrayLike) -> Floats:
     """P₀(t): no purchase in the t weeks after T of a customer alive at T: silent, or dying on the way."""
     x, T, t = floats(x, T, t)
-    chance = pareto_nbd.p_no_purchase(params, x, T, t)
+    chance = _of_quiet(clock, partial(pareto_nbd.p_no_purchase, params), x, T, t)
     rows = clock.rows
     if rows.size:
         x, T, t = x[rows], T[rows], t[rows]
@@ -198,10 +211,13 @@ def weeks_alive(params: Params, clock: Clock, T: Floats, until: Floats, shares: 
     """
     s = params.s
 
-    def plain(rows: slice) -> Floats:
-        return weighed(shares, pareto_nbd.weeks_alive(s, params.beta + T[rows], until[:, None]))
+    def plain(T: Floats) -> Floats:
+        def piece(rows: slice) -> Floats:
+            return weighed(shares, pareto_nbd.weeks_alive(s, params.beta + T[rows], until[:, None]))
 
-    weeks = joined(in_pieces(plain, len(T)))
+        return joined(in_pieces(piece, len(T)))
+
+    weeks = _of_quiet(clock, plain, T)
     rows = clock.rows
     if rows.size:
         T = T[rows]

@@ -4,9 +4,8 @@
 
 The first two factors are those of `integral`, the third that no complaint was opened, the fourth that none
 was closed (`complaint_signs`). As there, the nodes are those of Gauss and Legendre in v = ln(1 + w/unit),
-unit the least of A, B, D/e and l, and what lies e⁻³⁷ below the value at w = 0 is cut off. The shorter the
-range of v, the fewer nodes do, but where the integrand is steep. ln(1 + …) is not `log1p`, which takes five
-times as long: what matters is its error beside 1, not beside itself.
+unit the least of A, B, D/e and l, and what lies e⁻³⁷ below the value at w = 0 is cut off. Where a trace of
+purchases matters, it needs more nodes for the same range of v.
 """
 
 from collections.abc import Callable
@@ -15,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import Floats, Ints, in_pieces, weighed
-from .integral import Rule
+from .integral import Rule, by_need, needed
 
-_RULES = ((0.5, Rule.of(8)), (1.5, Rule.of(12)), (np.inf, Rule.of(24)))  # up to which range of v
 _NEGLIGIBLE = 37.0
-_STEEP = 6.0  # a fall by so much in the logarithm needs all nodes
+_NOTED, _HARDER = (
+    0.03,
+    1.5,
+)  # from which effect on a trace counts in what is needed, and by what factor; measured
 
 
 class Told(NamedTuple):
@@ -64,7 +65,7 @@ class _Stretches(NamedTuple):
     told: Told
     unit: Floats
     reach: Floats
-    needs: Floats  # by which its nodes are chosen: its reach, or as many as there are
+    needs: Floats
 
     @classmethod
     def of(cls, k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> "_Stretches":
@@ -72,11 +73,10 @@ class _Stretches(NamedTuple):
         if told.share > 0:
             unit = np.minimum(unit, told.exposure / told.share)
             unit = np.where(told.trace > 0, np.minimum(unit, told.lag), unit)
-        reach = _reach(np.log1p(length / unit), k, s + 1, unit / a, unit / b, told, unit)
-        hastened = 1 + told.trace / told.lag
-        slope = k / a + (s + 1) / b + told.power * told.share * hastened / told.exposure + told.closing
-        steep = slope * unit * np.expm1(reach) > _STEEP
-        return cls(k, s, a, b, told, unit, reach, np.where(steep, np.inf, reach))
+        reach, fall = _reach(np.log1p(length / unit), k, s + 1, unit / a, unit / b, told, unit)
+        traced = told.power * told.share * told.trace / told.exposure
+        needs = needed(reach, fall + traced * (1 + reach * unit / told.lag))
+        return cls(k, s, a, b, told, unit, reach, np.where(traced > _NOTED, _HARDER * needs, needs))
 
     def at(self, rows: Ints | slice) -> "_Stretches":
         k, s, a, b, told, unit, reach, needs = self
@@ -85,15 +85,15 @@ class _Stretches(NamedTuple):
 
 def integral(k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> Floats:
     """J, for arrays of one length."""
-    return np.asarray(_by_rule(_integral, 1, k, s, a, b, told, length)[0])
+    return np.asarray(_in_pieces(_integral, 1, k, s, a, b, told, length)[0])
 
 
 def means(k: Floats, s: float, a: Floats, b: Floats, told: Told, length: Floats) -> Means:
     """J with the means that make its gradient."""
-    return Means(*_by_rule(_means, len(Means._fields), k, s, a, b, told, length))
+    return Means(*_in_pieces(_means, len(Means._fields), k, s, a, b, told, length))
 
 
-def _by_rule(
+def _in_pieces(
     work: Callable[[Rule, _Stretches], Floats],
     columns: int,
     k: Floats,
@@ -103,20 +103,14 @@ def _by_rule(
     told: Told,
     length: Floats,
 ) -> Floats:
-    """`work` with as many nodes as each stretch needs."""
+    """`work`, a column per stretch, with as many nodes as each needs."""
 
     def piece(rows: slice) -> Floats:
         every = _Stretches.of(k[rows], s, a[rows], b[rows], told.at(rows), length[rows])
-        found, least = np.empty((columns, len(every.k))), -np.inf
-        for most, rule in _RULES:
-            some = np.flatnonzero((every.needs > least) & (every.needs <= most))
-            if some.size:
-                found[:, some] = work(rule, every.at(some))
-            least = most
-        return found
+        return by_need(lambda rule, some: work(rule, every.at(some)), every.needs)
 
     pieces = in_pieces(piece, len(k))
-    return np.concatenate(pieces, axis=1) if pieces else np.empty((columns, 0))
+    return np.concatenate(pieces, axis=-1) if pieces else np.empty((columns, 0))
 
 
 def _integral(rule: Rule, some: _Stretches) -> Floats:
@@ -125,7 +119,8 @@ def _integral(rule: Rule, some: _Stretches) -> Floats:
 
 
 def _means(rule: Rule, some: _Stretches) -> Floats:
-    density, w, faded, from_a, from_b, from_x, log_a, log_b, log_x = _on_nodes(rule, some)
+    density, grown, faded, from_a, from_b, from_x, log_a, log_b, log_x = _on_nodes(rule, some)
+    w = (grown - 1) * some.unit
     total = weighed(rule.weights, density)
     share = rule.weights[:, None] * density / total
     inverse = share / (from_x * some.told.exposure)
@@ -151,22 +146,32 @@ def _means(rule: Rule, some: _Stretches) -> Floats:
 
 
 def _on_nodes(rule: Rule, some: _Stretches) -> tuple[Floats, ...]:
-    """On the nodes the density, w, e^{−w/l}, 1 + w/A, 1 + w/B, X/D, and the logarithms of these three."""
+    """On the nodes the density, e^v, e^{−w/l}, 1 + w/A, 1 + w/B, X/D, and the logarithms of these three.
+
+    Each pass over them is time, so all are lines in e^v = 1 + w/unit.
+    """
+    told, unit = some.told, some.unit
     v = rule.nodes * some.reach
-    w = (np.exp(v) - 1) * some.unit
-    told = some.told
-    faded = np.exp(w * (-1 / told.lag))
-    from_a, from_b = 1 + w / some.a, 1 + w / some.b
-    from_x = 1 + (w + told.trace * (1 - faded)) * (told.share / told.exposure)
+    grown = np.exp(v)
+
+    def line(slope: Floats) -> Floats:
+        return grown * slope + (1 - slope)
+
+    per = told.share / told.exposure
+    faded = np.exp((1 - grown) * (unit / told.lag))
+    from_a, from_b = line(unit / some.a), line(unit / some.b)
+    from_x = line(unit * per) + (1 - faded) * (told.trace * per)
     log_a, log_b, log_x = np.log(from_a), np.log(from_b), np.log(from_x)
-    density = np.exp(v - some.k * log_a - (some.s + 1) * log_b - told.power * log_x - told.closing * w)
-    return density, w, faded, from_a, from_b, from_x, log_a, log_b, log_x
+    log = v - some.k * log_a - (some.s + 1) * log_b - told.power * log_x
+    if told.closing.any():
+        log -= told.closing * unit * (grown - 1)
+    return np.exp(log), grown, faded, from_a, from_b, from_x, log_a, log_b, log_x
 
 
 def _reach(
     v: Floats, k: Floats, power_b: float, ratio_a: Floats, ratio_b: Floats, told: Told, unit: Floats
-) -> Floats:
-    """How far to integrate: v, or where the integrand has surely become negligible.
+) -> tuple[Floats, Floats]:
+    """How far to integrate: v, or where the integrand has surely become negligible; and how far it falls.
 
     The trace of purchases is left out, which makes it no shorter. The rest is convex in v, so that Newton's
     steps from beyond stay beyond.
@@ -185,13 +190,14 @@ def _reach(
         )
         return fallen + closing[some] * grown - at, slope * (1 + grown) - 1
 
-    far = np.flatnonzero(fall(v, slice(None))[0] > _NEGLIGIBLE)
+    at_end, _ = fall(v, slice(None))
+    far = np.flatnonzero(at_end > _NEGLIGIBLE)
     if not far.size:
-        return v
+        return v, at_end
     near = v[far]
     for _ in range(8):
         fallen, slope = fall(near, far)
         near = near - np.maximum(fallen - _NEGLIGIBLE, 0.0) / np.maximum(slope, 1e-3)
     cut = v.copy()
     cut[far] = near
-    return cut
+    return cut, np.minimum(at_end, _NEGLIGIBLE)
