@@ -91,6 +91,8 @@ async def test_partitions_revoked_while_they_were_taken_in_are_no_trouble(db: Da
 
 def test_a_connection_used_after_the_server_ended_it_is_worth_another_try() -> None:
     assert is_transient(asyncpg.InternalClientError("cannot switch to state 12; operation (2) in progress"))
+    assert is_transient(ExceptionGroup("two writers", [OSError(), TimeoutError()]))
+    assert not is_transient(ExceptionGroup("two writers", [OSError(), ValueError()]))
 
 
 async def test_where_kafka_thinks_we_are_does_not_matter(db: Database, lab: str) -> None:

@@ -30,6 +30,8 @@ LONGEST_WAIT_SECONDS = 5.0
 
 def is_transient(problem: BaseException) -> bool:
     """Whether trying the same again later may succeed: the database or broker is away, a lock, a deadlock."""
+    if isinstance(problem, BaseExceptionGroup):
+        return all(map(is_transient, problem.exceptions))
     return isinstance(problem, _PASSING)
 
 
