@@ -91,6 +91,9 @@ async def test_partitions_revoked_while_they_were_taken_in_are_no_trouble(db: Da
 
 def test_a_connection_used_after_the_server_ended_it_is_worth_another_try() -> None:
     assert is_transient(asyncpg.InternalClientError("cannot switch to state 12; operation (2) in progress"))
+
+
+def test_of_several_problems_all_must_pass_by_themselves() -> None:
     assert is_transient(ExceptionGroup("two writers", [OSError(), TimeoutError()]))
     assert not is_transient(ExceptionGroup("two writers", [OSError(), ValueError()]))
 
