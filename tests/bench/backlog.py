@@ -62,7 +62,7 @@ async def run(world: World) -> Table:
     table.add_row("bare loop of the same writes (1,000 a transaction)", f"{bare:,.0f}")
     table.add_row("scoring worker, one process (aim: 20,000)", f"{ours:,.0f}")
     table.add_row("ratio (aim: 0.5)", f"{ours / bare:.2f}")
-    table.add_row("rebuild from the log, compared and swapped in (aim: 17,000)", f"{again:,.0f}")
+    table.add_row("rebuild from the log, compared and mended (aim: 17,000)", f"{again:,.0f}")
     published, known = EVENTS, 0
     for customers in KNOWN:
         await _know(url, known, customers)
@@ -163,7 +163,7 @@ async def _counted(connection: asyncpg.Connection) -> int:
 
 
 async def _rebuild(url: str, token: str) -> float:
-    """Events a second that a rebuild counts again, from the asking to the swap."""
+    """Events a second that a rebuild counts again, from the asking to the end."""
     async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
         asked = (await http.post("/v1/rebuilds")).raise_for_status()
         started = time.perf_counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import getpass
 import json
 import signal
@@ -31,6 +30,7 @@ from shared.bus import gaps, parking
 from shared.bus.inbox import Inbox
 from shared.db import Database, Tx
 from shared.errors import Refused
+from shared.garbage import collect_seldom
 from shared.service import S, Service, api, run_worker
 
 if TYPE_CHECKING:
@@ -132,15 +132,8 @@ def _headers(text: str) -> dict[str, str]:
         raise argparse.ArgumentTypeError(f"must be a JSON object of texts: {problem}") from problem
 
 
-def _collect_seldom() -> None:
-    """What was imported stays: searching it for garbage again and again takes a fifth of a batch's time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
-
-
 def _api(service: Service[S], settings: S, arguments: argparse.Namespace) -> None:
-    _collect_seldom()
+    collect_seldom()
     uvicorn.Server(_uvicorn(api(service, settings), arguments)).run()
 
 
@@ -160,7 +153,7 @@ def _worker(service: Service[S], settings: S, arguments: argparse.Namespace) -> 
             log.critical("worker stopped", problem=repr(failure))
         return 1 if failures else 0
 
-    _collect_seldom()
+    collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work())
 

@@ -14,8 +14,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from scoring.facts.domain import DAY as _DAY
+from scoring.facts.domain import EMPTY, encode
 from scoring.facts.handlers import handlers_in
-from scoring.rebuilding import shadow
+from scoring.rebuilding import mending, shadow
 from scoring.rebuilding.handlers import rebuild
 from scoring.rebuilding.store import ask, get
 from scoring.rebuilding.tables import RebuildRun
@@ -101,61 +102,139 @@ async def rebuilt(scoring: Scoring) -> RebuildRun:
         return await get(tx, run.id)
 
 
-async def names(scoring: Scoring) -> list[str]:
-    """Everything that is defined on the tables: indexes, constraints, columns, triggers."""
-    async with scoring.db.read() as tx:
-        found = await tx.fetch(
-            "SELECT indexdef AS is FROM pg_indexes WHERE schemaname = 'public'"
-            " UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)"
-            "   FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
-            " UNION ALL SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable"
-            "   || coalesce(column_default, '') FROM information_schema.columns WHERE table_schema = 'public'"
-            " UNION ALL SELECT tgrelid::regclass || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal"
-            " UNION ALL SELECT relname || ' ' || relpersistence::text || coalesce(reloptions::text, '')"
-            "   FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
-        )
-    return sorted(r["is"] for r in found)
+WHAT_THE_LOG_TELLS = """
+SELECT jsonb_agg(told ORDER BY told) FROM (
+    SELECT to_jsonb(f) AS told FROM customer_fact f WHERE customer_id = ANY($1)
+    UNION ALL SELECT to_jsonb(f) FROM purchase_fact f WHERE customer_id = ANY($1)
+    UNION ALL SELECT to_jsonb(f) FROM complaint_fact f WHERE customer_id = ANY($1)
+    UNION ALL SELECT to_jsonb(s) - '{due_at, restated_from}'::text[] FROM customer_state s
+    WHERE customer_id = ANY($1)
+    UNION ALL SELECT to_jsonb(p) FROM stream_progress p WHERE key = ANY($1::uuid[]::text[])
+) all_of_it
+"""
+
+# As bugs would have left them.
+A_WRONG_AMOUNT = "UPDATE purchase_fact SET amount_minor = 1 WHERE customer_id = $1"
+ANOTHERS_STATE = """
+UPDATE customer_state SET state = (SELECT state FROM customer_state WHERE customer_id <> $1 LIMIT 1)
+WHERE customer_id = $1
+"""
+NO_CURRENT_VERSION = "UPDATE complaint_fact SET known_until = now() WHERE customer_id = $1 AND version = 2"
+AN_UNKNOWN_EVENT = "UPDATE purchase_fact SET event_id = gen_random_uuid() WHERE customer_id = $1"
+ONE_TOO_MANY = """
+INSERT INTO purchase_fact (order_id, customer_id, version, event_id, ordered_at, amount_minor,
+                           list_amount_minor, counts, seq, at)
+VALUES (gen_random_uuid(), $1, 1, gen_random_uuid(), now(), 1, 1, true, 9, now())
+"""
+SOMEBODYS_STATE = "INSERT INTO customer_state SELECT $1, state FROM customer_state LIMIT 1"
+FORGOTTEN = (
+    "DELETE FROM customer_fact WHERE customer_id = $1",
+    "DELETE FROM purchase_fact WHERE customer_id = $1",
+    "DELETE FROM customer_state WHERE customer_id = $1",
+    "DELETE FROM stream_progress WHERE key = $1::uuid::text",
+)
 
 
 async def test_a_rebuild_mends_what_went_wrong_and_leaves_the_rest(scoring: Scoring) -> None:
     customers = [uuid4() for _ in range(12)]
     await publish(scoring, lives(scoring, customers))
+    newcomer = uuid4()
     async with consuming(scoring):
         await until(lambda: _all(scoring, customers, 5))
-        before, wrong = await names(scoring), customers[0]
-        known = await scoring.value("SELECT min(known_from) FROM purchase_fact")
-        states = await scoring.value("SELECT array_agg(state ORDER BY customer_id) FROM customer_state")
-        async with scoring.db.tx() as tx:  # as a bug would have left it
-            await tx.execute("UPDATE purchase_fact SET amount_minor = 1 WHERE customer_id = $1", wrong)
-            await tx.execute(
-                "UPDATE customer_state SET state = (SELECT state FROM customer_state WHERE customer_id = $2)"
-                " WHERE customer_id = $1", wrong, customers[1],
-            )  # fmt: skip
+        before = await scoring.value(WHAT_THE_LOG_TELLS, customers)
+        async with scoring.db.tx() as tx:
+            await tx.execute("UPDATE customer_state SET due_at = NULL, restated_from = NULL")
+            for statement, who in zip(
+                (A_WRONG_AMOUNT, ANOTHERS_STATE, AN_UNKNOWN_EVENT, ONE_TOO_MANY, NO_CURRENT_VERSION),
+                customers,
+                strict=False,
+            ):
+                await tx.execute(statement, who)
         run = await rebuilt(scoring)
         assert (run.phase, run.different, run.kept) == ("done", 1, 0)
         assert run.events_done == run.events_total > 0
-        newcomer = uuid4()
         await publish(scoring, lives(scoring, [newcomer]))
         await until(lambda: counted(scoring, newcomer, 5))  # live traffic goes on
+    assert await scoring.value(WHAT_THE_LOG_TELLS, customers) == before
     assert await scoring.states_are_their_facts()
-    again = await scoring.value(
-        "SELECT array_agg(state ORDER BY customer_id) FROM customer_state WHERE customer_id <> $1", newcomer
-    )
-    assert again == states
-    assert await scoring.value("SELECT min(known_from) FROM purchase_fact") == known
-    assert await names(scoring) == before
-    restated = await scoring.value(
-        "SELECT count(*) FROM customer_state WHERE restated_from IS NOT NULL AND customer_id = $1", wrong
-    )
-    assert restated == 1
+    news = "SELECT array_agg(customer_id) FROM customer_state WHERE customer_id = ANY($1) AND {} IS NOT NULL"
+    assert await scoring.value(news.format("restated_from"), customers) == [customers[1]]
+    assert await scoring.value(news.format("due_at"), customers) == [customers[1]]
 
 
 async def _all(scoring: Scoring, customers: Sequence[UUID], orders: int) -> bool:
     return all([await counted(scoring, who, orders) for who in customers])
 
 
-async def test_an_interrupted_rebuild_goes_on_where_it_was(
+async def test_a_rebuild_brings_back_what_was_lost(scoring: Scoring) -> None:
+    customers = [uuid4() for _ in range(3)]
+    await publish(scoring, lives(scoring, customers))
+    async with consuming(scoring):
+        await until(lambda: _all(scoring, customers, 5))
+        before = await scoring.value(WHAT_THE_LOG_TELLS, customers[1:])
+        async with scoring.db.tx() as tx:
+            for statement in FORGOTTEN:
+                await tx.execute(statement, customers[0])
+        run = await rebuilt(scoring)
+        assert (run.phase, run.different, run.kept) == ("done", 0, 0)
+        await publish(scoring, scoring.incoming(placed(customers[0], NOW)))
+        await until(lambda: counted(scoring, customers[0], 6))
+    assert await scoring.states_are_their_facts()
+    assert await scoring.value(WHAT_THE_LOG_TELLS, customers[1:]) == before
+    assert await scoring.value("SELECT count(*) FROM purchase_fact WHERE customer_id = $1", customers[0]) == 6
+    due = "SELECT due_at <= now() FROM customer_state WHERE customer_id = $1"
+    assert await scoring.value(due, customers[0])
+
+
+async def test_events_that_come_while_it_mends_are_counted_once(
     scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mending, "BATCH", 1)
+    customers = [uuid4() for _ in range(20)]
+    await publish(scoring, lives(scoring, customers))
+    async with consuming(scoring):
+        await until(lambda: _all(scoring, customers, 5))
+        async with scoring.db.tx() as tx:
+            await tx.execute("UPDATE customer_state SET state = $1", encode(EMPTY))
+
+        async def go_on_buying() -> None:
+            for hours in range(8):
+                told = [placed(who, NOW + timedelta(hours=hours)) for who in customers]
+                await publish(scoring, scoring.incoming(*told))
+
+        (run, _) = await asyncio.gather(rebuilt(scoring), go_on_buying())
+        assert run.phase == "done"
+        await until(lambda: _all(scoring, customers, 13))
+        again = await rebuilt(scoring)
+    assert (again.different, again.kept) == (0, 0)
+    assert await scoring.states_are_their_facts()
+
+
+async def test_whom_the_log_does_not_know_has_bought_nothing(scoring: Scoring) -> None:
+    known, invented = uuid4(), uuid4()
+    await publish(scoring, lives(scoring, [known]))
+    async with consuming(scoring):
+        await until(lambda: counted(scoring, known, 5))
+        async with scoring.db.tx() as tx:
+            await tx.execute(ONE_TOO_MANY, invented)
+            await tx.execute(SOMEBODYS_STATE, invented)
+        first, second = await rebuilt(scoring), await rebuilt(scoring)
+    assert (first.different, second.different) == (1, 0)
+    assert await scoring.states_are_their_facts()
+    assert await scoring.value("SELECT count(*) FROM purchase_fact WHERE customer_id = $1", invented) == 0
+
+
+AS_IT_WAS: tuple[str, ...] = ()
+AFTER_A_MIGRATION = ("ALTER TABLE customer_state ADD COLUMN shoe_size int",)
+AFTER_A_CRASH_OF_POSTGRESQL = (
+    "TRUNCATE rebuild.consumer_offset, rebuild.stream_progress, rebuild.customer_state,"
+    " rebuild.customer_fact, rebuild.purchase_fact, rebuild.complaint_fact",
+)
+
+
+@pytest.mark.parametrize("meanwhile", [AS_IT_WAS, AFTER_A_MIGRATION, AFTER_A_CRASH_OF_POSTGRESQL])
+async def test_an_interrupted_rebuild_is_finished_later(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch, meanwhile: Sequence[str]
 ) -> None:
     customers = [uuid4() for _ in range(6)]
     await publish(scoring, lives(scoring, customers))
@@ -166,12 +245,16 @@ async def test_an_interrupted_rebuild_goes_on_where_it_was(
             raise SystemError("killed")
 
         with monkeypatch.context() as patched:
-            patched.setattr("scoring.rebuilding.handlers._swap", die)
+            patched.setattr("scoring.rebuilding.mending.compare", die)
             with pytest.raises(SystemError):
                 await rebuilt(scoring)
         assert await scoring.value("SELECT count(*) FROM rebuild_run WHERE phase = 'replaying'") == 1
+        assert await scoring.value("SELECT count(*) FROM rebuild.customer_state") >= 6
+        async with scoring.db.tx() as tx:
+            for statement in meanwhile:
+                await tx.execute(statement)
         run = await rebuilt(scoring)
-    assert run.phase == "done"
+    assert (run.phase, run.different, run.kept) == ("done", 0, 0)
     assert await scoring.value("SELECT count(*) FROM rebuild_run") == 1
     assert await scoring.value("SELECT to_regnamespace('rebuild') IS NULL")
     assert await scoring.states_are_their_facts()

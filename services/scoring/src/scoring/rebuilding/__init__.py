@@ -1,1 +1,1 @@
-"""All of scoring again from the log, in a shadow beside the live one, compared and swapped in."""
+"""All of scoring again from the log, in a shadow beside the live tables, by which these are mended."""

@@ -1,17 +1,18 @@
-"""Rebuilding: the consumer counts the whole log again into the shadow, which then takes the live place."""
+"""Rebuilding: a consumer counts the whole log again into the shadow, by which the live tables are mended."""
 
 import asyncio
 import time
+from asyncio.subprocess import Process
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from scoring.facts.handlers import COUNTED, handlers_in
-from scoring.rebuilding import shadow, store
-from scoring.rebuilding.shadow import Found
+from scoring.facts.handlers import COUNTED
+from scoring.rebuilding import mending, shadow, store
+from scoring.rebuilding.replay import replaying
 from scoring.settings import ScoringSettings
-from shared.bus.consumer import Consumer
 from shared.clock import Clock
 from shared.db import Database, Tx
 from shared.errors import Conflict
@@ -38,7 +39,7 @@ async def rebuild_on_request(db: Database, _clock: Clock, settings: ScoringSetti
 
 
 async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None:
-    """Replay, compare and swap; interrupted, it goes on where it was when it is called again."""
+    """Replay, compare and mend; interrupted, it goes on where it was when it is called again."""
     try:
         await _require_whole_log(settings.kafka_bootstrap_servers)
     except Conflict as refused:
@@ -47,25 +48,19 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
         return
     async with db.tx() as tx:
         await shadow.create(tx)
-    beside = await Database.open(settings.database_url, size=3, schema=shadow.SCHEMA)
-    handlers = handlers_in(settings.currency)
-    consumer = Consumer(beside, settings.kafka_bootstrap_servers, shadow.SHADOW_GROUP, handlers)
-    replaying = asyncio.create_task(consumer.run())
-    try:
-        found = None
-        while found is None:
-            await _catch_up(db, run_id, consumer)
-            async with db.tx() as tx:  # most of it now, so that the live consumer hardly waits for the rest
-                await shadow.take_over_timers(tx)
-            found = await _swap(db, run_id)
-        log.info("rebuilt", customers=found.customers, different=found.different, kept=found.kept)
-    finally:
-        replaying.cancel()
-        await asyncio.gather(replaying, return_exceptions=True)
-        await beside.close()
+    told = (settings.database_url, settings.kafka_bootstrap_servers, settings.currency, settings.log_format)
+    async with replaying(*told) as processes:
+        await _catch_up(db, run_id, processes)
+        async with db.tx() as tx:
+            await mending.compare(tx)
+        kept = await _mend(db, run_id, processes)
+    async with db.tx() as tx:
+        run = await store.finish(tx, run_id, kept)
+        await shadow.drop(tx)
+    log.info("rebuilt", customers=run.customers, different=run.different, kept=run.kept)
 
 
-async def _catch_up(db: Database, run_id: UUID, consumer: Consumer) -> None:
+async def _catch_up(db: Database, run_id: UUID, processes: Sequence[Process]) -> None:
     """Note how far the replay is until little is missing."""
     began: tuple[float, int] | None = None
     while True:
@@ -74,32 +69,39 @@ async def _catch_up(db: Database, run_id: UUID, consumer: Consumer) -> None:
             began = began or (time.monotonic(), done)
             passed = time.monotonic() - began[0]
             await store.note(tx, run_id, total, done, round((done - began[1]) / passed) if passed > 0 else 0)
-        if consumer.reading and total - done <= NEARLY_THERE:
+        if total - done <= min(NEARLY_THERE, total // 1000):
             return
+        if any(process.returncode is not None for process in processes):
+            raise RuntimeError("a process of the replay has ended: see what it logged")
         await asyncio.sleep(NOTE_EVERY_SECONDS)
 
 
-async def _swap(db: Database, run_id: UUID) -> Found | None:
-    """Let the live consumer wait, the shadow catch up, and swap; None when it took too long."""
-    async with db.tx() as tx:
-        await shadow.hold_live(tx)
-        events = await _caught_up(tx)
-        if events is None:
-            return None
-        found = await shadow.swap(tx)
-        await store.finish(tx, run_id, events, found)
-        return found
+async def _mend(db: Database, run_id: UUID, processes: Sequence[Process]) -> int:
+    """Mend whoever differs, some at a time: the live consumer goes on in between. How many were kept."""
+    after, kept = "", 0
+    while True:
+        async with db.tx() as tx:
+            await shadow.hold_live(tx)
+            if await _caught_up(tx):
+                await shadow.hold(tx)
+                mended = await mending.mend(tx, after)
+                if mended is None:
+                    return kept
+                await store.add_different(tx, run_id, mended.different)
+                after, kept = mended.last, kept + mended.kept
+                continue
+        await _catch_up(db, run_id, processes)
 
 
-async def _caught_up(tx: Tx) -> int | None:
-    """How many events there are, once the shadow has counted them all; None when it takes too long."""
+async def _caught_up(tx: Tx) -> bool:
+    """Whether the shadow has counted all that the live side has; waits, but not for long."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         total, done = await shadow.progress(tx)
         if total == done:
-            return total
+            return True
         await asyncio.sleep(0.02)
-    return None
+    return False
 
 
 async def _require_whole_log(bootstrap: str) -> None:

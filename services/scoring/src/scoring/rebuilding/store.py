@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
-from scoring.rebuilding.shadow import Found
 from scoring.rebuilding.tables import RebuildRun
 from shared.db import Database, Tx, new_id, row, rows
 from shared.errors import NotFound
@@ -21,11 +20,12 @@ _NOTE = """
 UPDATE rebuild_run SET phase = 'replaying', events_total = $2, events_done = $3, events_per_second = $4
 WHERE id = $1
 """
+_ADD_DIFFERENT = "UPDATE rebuild_run SET different = coalesce(different, 0) + $2 WHERE id = $1"
 _DONE = """
 UPDATE rebuild_run
-SET phase = 'done', events_total = $2, events_done = $2, customers = $3, different = $4, kept = $5,
-    finished_at = now()
-WHERE id = $1
+SET phase = 'done', events_done = events_total, customers = (SELECT count(*) FROM customer_state),
+    different = coalesce(different, 0), kept = $2, finished_at = now()
+WHERE id = $1 RETURNING *
 """
 _FAILED = "UPDATE rebuild_run SET phase = 'failed', problem = $2, finished_at = now() WHERE id = $1"
 
@@ -76,9 +76,16 @@ async def note(tx: Tx, run_id: UUID, total: int, done: int, per_second: int) -> 
     await tx.execute(_NOTE, run_id, total, done, per_second)
 
 
-async def finish(tx: Tx, run_id: UUID, events: int, found: Found) -> None:
-    """It is swapped in, after so many events."""
-    await tx.execute(_DONE, run_id, events, *found)
+async def add_different(tx: Tx, run_id: UUID, customers: int) -> None:
+    """The states of so many more customers were different, and are mended in this transaction."""
+    await tx.execute(_ADD_DIFFERENT, run_id, customers)
+
+
+async def finish(tx: Tx, run_id: UUID, kept: int) -> RebuildRun:
+    """It is done; answers what was found."""
+    found = await tx.fetchrow(_DONE, run_id, kept)
+    assert found is not None
+    return row(RebuildRun, found)
 
 
 async def fail(tx: Tx, run_id: UUID, problem: str) -> None:

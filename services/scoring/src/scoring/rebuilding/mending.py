@@ -1,0 +1,192 @@
+"""Comparing the shadow with the live tables, and mending what differs, customer by customer.
+
+Versions of facts, states and places in the streams are compared; since when a fact was known is the live
+side's alone, as are timers. All is compared at once while both sides go on, so whoever has just had an event
+may seem to differ. Everybody who does is looked at again when both sides have counted the same, and what
+differs then is written.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Table
+
+from scoring.facts.domain import EMPTY, encode
+from scoring.facts.handlers import COUNTED
+from scoring.rebuilding.shadow import FACTS
+from shared.db import Tx, array
+
+BATCH = 1000
+"""So many customers are looked at again in one transaction: the live consumer waits that long."""
+_COMPARE_SECONDS = 6 * 3600
+_NOTHING = encode(EMPTY)
+_TOPICS = sorted({event.topic for event in COUNTED})
+
+
+class Mended(NamedTuple):
+    """Of the customers up to `last`, how many had another state than the log tells, and how many were kept as
+    they are because a person had decided of their events."""
+
+    last: str
+    different: int
+    kept: int
+
+
+def _columns(table: Table, side: str) -> str:
+    """What the log tells of a fact: its row, and whether a later version supersedes it."""
+    names = [column.name for column in table.columns if not column.name.startswith("known_")]
+    return f"({', '.join(f'{side}.{name}' for name in names)}, {side}.known_until IS NULL)"
+
+
+def _key(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key.columns]
+
+
+def _different_facts(table: Table) -> str:
+    return f"""
+    SELECT unnest(ARRAY[l.customer_id, r.customer_id])::text
+    FROM public.{table.name} l FULL JOIN rebuild.{table.name} r USING ({", ".join(_key(table))})
+    WHERE {_columns(table, "l")} IS DISTINCT FROM {_columns(table, "r")}"""
+
+
+_COMPARE = f"""
+CREATE UNLOGGED TABLE rebuild.suspect AS
+SELECT DISTINCT key FROM (
+    SELECT customer_id::text
+    FROM public.customer_state l FULL JOIN rebuild.customer_state r USING (customer_id)
+    WHERE l.state IS DISTINCT FROM coalesce(r.state, '\\x{_NOTHING.hex()}')
+    UNION ALL
+    SELECT key FROM public.stream_progress l FULL JOIN rebuild.stream_progress r USING (topic, key)
+    WHERE (l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)
+    UNION ALL{" UNION ALL".join(map(_different_facts, FACTS))}
+) s (key) WHERE key IS NOT NULL
+"""
+_NEXT = "SELECT key FROM rebuild.suspect WHERE key > $1 ORDER BY key LIMIT $2"
+# In this order the live consumer takes them too.
+_LOCK_PLACES = """
+SELECT FROM public.stream_progress WHERE topic = ANY($1) AND key = ANY($2) ORDER BY topic, key FOR UPDATE
+"""
+_LOCK_STATES = """
+SELECT FROM public.customer_state WHERE customer_id = ANY($1::text::uuid[]) ORDER BY customer_id FOR UPDATE
+"""
+# The log alone does not say what a person decided of an event that could not be applied.
+_KEPT = """
+SELECT DISTINCT key FROM rebuild.stream_progress r JOIN public.stream_progress l USING (topic, key)
+WHERE topic = ANY($1) AND key = ANY($2) AND (r.parked OR r.held)
+  AND (l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)
+"""
+# Whoever is not as far on the live side is no news: the shadow is ahead of them.
+_DIFFERENT = """
+SELECT id FROM unnest($1::text::uuid[]) AS n (id)
+LEFT JOIN public.customer_state l ON l.customer_id = id
+LEFT JOIN rebuild.customer_state r ON r.customer_id = id
+WHERE l.state IS DISTINCT FROM coalesce(r.state, $2) AND coalesce(l.customer_id, r.customer_id) IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM rebuild.stream_progress rp LEFT JOIN public.stream_progress lp USING (topic, key)
+      WHERE rp.topic = ANY($3) AND rp.key = id::text AND rp.last_seq IS DISTINCT FROM lp.last_seq)
+"""
+# What the replay met out of order is not news; what was not told yet still is.
+_MEND_STATES = """
+INSERT INTO public.customer_state AS l (customer_id, state, due_at, restated_from)
+SELECT n.id, coalesce(r.state, $2), now(), CASE WHEN d.id IS NOT NULL THEN c.state END
+FROM unnest($1::text::uuid[]) AS n (id)
+LEFT JOIN unnest($3::text::uuid[]) AS d (id) ON d.id = n.id
+LEFT JOIN public.customer_state c ON c.customer_id = n.id
+LEFT JOIN rebuild.customer_state r ON r.customer_id = n.id
+WHERE c.state IS DISTINCT FROM coalesce(r.state, $2) AND coalesce(c.customer_id, r.customer_id) IS NOT NULL
+ON CONFLICT (customer_id) DO UPDATE
+SET state = excluded.state, due_at = least(l.due_at, excluded.due_at),
+    restated_from = coalesce(l.restated_from, excluded.restated_from)
+"""
+_REMOVE_FACTS = """
+DELETE FROM public.{table} l WHERE customer_id = ANY($1::text::uuid[])
+AND NOT EXISTS (SELECT FROM rebuild.{table} r WHERE (r.customer_id, {of_r}) = (l.customer_id, {of_l}))
+"""
+# A fact was known since scoring first counted it, not since it was counted again.
+_MEND_FACTS = """
+INSERT INTO public.{table} AS l SELECT r.* FROM rebuild.{table} r WHERE customer_id = ANY($1::text::uuid[])
+ON CONFLICT ({key}) DO UPDATE
+SET {values},
+    known_until = CASE WHEN excluded.known_until IS NULL THEN NULL
+                  ELSE coalesce(l.known_until, excluded.known_until) END
+WHERE {live} IS DISTINCT FROM {beside}
+"""
+_REMOVE_PLACES = """
+DELETE FROM public.stream_progress l WHERE topic = ANY($1) AND key = ANY($2)
+AND NOT EXISTS (SELECT FROM rebuild.stream_progress r WHERE (r.topic, r.key) = (l.topic, l.key))
+"""
+_MEND_PLACES = """
+INSERT INTO public.stream_progress AS l (topic, key, last_seq, parked, held)
+SELECT topic, key, last_seq, parked, held FROM rebuild.stream_progress WHERE topic = ANY($1) AND key = ANY($2)
+ON CONFLICT (topic, key) DO UPDATE
+SET last_seq = excluded.last_seq, parked = excluded.parked, held = excluded.held
+WHERE (l.last_seq, l.parked, l.held) IS DISTINCT FROM (excluded.last_seq, excluded.parked, excluded.held)
+"""
+_CLOSE_PARKED = """
+UPDATE public.parked_event p
+SET state = 'retried', closed_at = now(), actor = 'rebuild', reason = 'counted by a rebuild'
+FROM rebuild.stream_progress r
+WHERE r.topic = ANY($1) AND r.key = ANY($2) AND r.topic = p.topic AND r.key = p.key AND NOT r.parked
+  AND p.seq <= r.last_seq AND p.state IN ('parked', 'queued')
+"""
+_RELEASE_HELD = """
+DELETE FROM public.held_event h USING rebuild.stream_progress r
+WHERE r.topic = ANY($1) AND r.key = ANY($2) AND r.topic = h.topic AND r.key = h.key AND h.seq <= r.last_seq
+"""
+
+
+async def compare(tx: Tx) -> None:
+    """Find everybody who may differ. Both sides go on meanwhile; it takes seconds for a million customers."""
+    await tx.execute("DROP TABLE IF EXISTS rebuild.suspect")
+    await tx.execute("SET LOCAL work_mem = '64MB'")
+    await tx.execute(_COMPARE, timeout=_COMPARE_SECONDS)
+    await tx.execute("ALTER TABLE rebuild.suspect ADD PRIMARY KEY (key)")
+
+
+async def mend(tx: Tx, after: str) -> Mended | None:
+    """Look again at the next of them and write what differs; None where nobody is left.
+
+    Both consumers wait, and have counted the same.
+    """
+    keys = [r[0] for r in await tx.fetch(_NEXT, after, BATCH)]
+    if not keys:
+        return None
+    await tx.execute("SET LOCAL enable_seqscan = off")  # the shadow's tables were never analysed
+    await tx.fetch(_LOCK_PLACES, _TOPICS, keys)
+    await tx.fetch(_LOCK_STATES, array(_customers(keys)))
+    last, kept = keys[-1], {r[0] for r in await tx.fetch(_KEPT, _TOPICS, keys)}
+    keys = [key for key in keys if key not in kept]
+    different = await _mend_customers(tx, array(_customers(keys)))
+    for statement in (_REMOVE_PLACES, _MEND_PLACES, _CLOSE_PARKED, _RELEASE_HELD):
+        await tx.execute(statement, _TOPICS, keys)
+    return Mended(last, different, len(kept))
+
+
+async def _mend_customers(tx: Tx, customers: str) -> int:
+    different = [r[0] for r in await tx.fetch(_DIFFERENT, customers, _NOTHING, _TOPICS)]
+    for table in FACTS:
+        names = [column.name for column in table.columns if not column.name.startswith("known_")]
+        key = _key(table)
+        sql = {
+            "table": table.name,
+            "key": ", ".join(key),
+            "of_l": ", ".join(f"l.{name}" for name in key),
+            "of_r": ", ".join(f"r.{name}" for name in key),
+            "values": ", ".join(f"{name} = excluded.{name}" for name in names if name not in key),
+            "live": _columns(table, "l"),
+            "beside": _columns(table, "excluded"),
+        }
+        await tx.execute(_REMOVE_FACTS.format(**sql), customers)
+        await tx.execute(_MEND_FACTS.format(**sql), customers)
+    await tx.execute(_MEND_STATES, customers, _NOTHING, array(different))
+    return len(different)
+
+
+def _customers(keys: Sequence[str]) -> list[UUID]:
+    found = []
+    for key in keys:
+        with suppress(ValueError):  # of nobody: whatever came on these topics has a place in its stream
+            found.append(UUID(key))
+    return found
