@@ -50,10 +50,12 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
         await shadow.create(tx)
     told = (settings.database_url, settings.kafka_bootstrap_servers, settings.currency, settings.log_format)
     async with replaying(*told) as processes:
-        await _catch_up(db, run_id, processes)
-        async with db.tx() as tx:
-            await mending.compare(tx)
-        kept = await _mend(db, run_id, processes)
+        kept = None
+        while kept is None:
+            await _catch_up(db, run_id, processes)
+            async with db.tx() as tx:
+                await mending.compare(tx)
+            kept = await _mend(db, run_id)
     async with db.tx() as tx:
         run = await store.finish(tx, run_id, kept)
         await shadow.drop(tx)
@@ -76,21 +78,23 @@ async def _catch_up(db: Database, run_id: UUID, processes: Sequence[Process]) ->
         await asyncio.sleep(NOTE_EVERY_SECONDS)
 
 
-async def _mend(db: Database, run_id: UUID, processes: Sequence[Process]) -> int:
-    """Mend whoever differs, some at a time: the live consumer goes on in between. How many were kept."""
+async def _mend(db: Database, run_id: UUID) -> int | None:
+    """Mend whoever differs, some at a time; the live consumer goes on in between.
+
+    Answers how many were kept, None when the shadow was left behind, as after a crash of PostgreSQL.
+    """
     after, kept = "", 0
     while True:
         async with db.tx() as tx:
             await shadow.hold_live(tx)
-            if await _caught_up(tx):
-                await shadow.hold(tx)
-                mended = await mending.mend(tx, after)
-                if mended is None:
-                    return kept
-                await store.add_different(tx, run_id, mended.different)
-                after, kept = mended.last, kept + mended.kept
-                continue
-        await _catch_up(db, run_id, processes)
+            if not await _caught_up(tx):
+                return None
+            await shadow.hold(tx)
+            mended = await mending.mend(tx, after)
+            if mended is None:
+                return kept
+            await store.add_different(tx, run_id, mended.different)
+            after, kept = mended.last, kept + mended.kept
 
 
 async def _caught_up(tx: Tx) -> bool:

@@ -34,21 +34,48 @@ class Mended(NamedTuple):
     kept: int
 
 
-def _columns(table: Table, side: str) -> str:
-    """What the log tells of a fact: its row, and whether a later version supersedes it."""
-    names = [column.name for column in table.columns if not column.name.startswith("known_")]
-    return f"({', '.join(f'{side}.{name}' for name in names)}, {side}.known_until IS NULL)"
+def _told(table: Table) -> list[str]:
+    """The columns in which the log tells of a fact: all but when it was known."""
+    return [column.name for column in table.columns if not column.name.startswith("known_")]
+
+
+def _row(table: Table, side: str) -> str:
+    """What the log tells of a fact, and whether a later version supersedes it."""
+    return f"({', '.join(f'{side}.{name}' for name in _told(table))}, {side}.known_until IS NULL)"
 
 
 def _key(table: Table) -> list[str]:
     return [column.name for column in table.primary_key.columns]
 
 
+def _remove_facts(table: Table) -> str:
+    same = " AND ".join(f"r.{name} = l.{name}" for name in ("customer_id", *_key(table)))
+    return f"""
+DELETE FROM public.{table.name} l WHERE customer_id = ANY($1::text::uuid[])
+AND NOT EXISTS (SELECT FROM rebuild.{table.name} r WHERE {same})
+"""
+
+
+def _mend_facts(table: Table) -> str:
+    # A fact was known since scoring first counted it, not since it was counted again.
+    key = _key(table)
+    values = ", ".join(f"{name} = excluded.{name}" for name in _told(table) if name not in key)
+    return f"""
+INSERT INTO public.{table.name} AS l
+SELECT r.* FROM rebuild.{table.name} r WHERE customer_id = ANY($1::text::uuid[])
+ON CONFLICT ({", ".join(key)}) DO UPDATE
+SET {values},
+    known_until = CASE WHEN excluded.known_until IS NULL THEN NULL
+                  ELSE coalesce(l.known_until, excluded.known_until) END
+WHERE {_row(table, "l")} IS DISTINCT FROM {_row(table, "excluded")}
+"""
+
+
 def _different_facts(table: Table) -> str:
     return f"""
     SELECT unnest(ARRAY[l.customer_id, r.customer_id])::text
     FROM public.{table.name} l FULL JOIN rebuild.{table.name} r USING ({", ".join(_key(table))})
-    WHERE {_columns(table, "l")} IS DISTINCT FROM {_columns(table, "r")}"""
+    WHERE {_row(table, "l")} IS DISTINCT FROM {_row(table, "r")}"""
 
 
 _COMPARE = f"""
@@ -100,19 +127,7 @@ ON CONFLICT (customer_id) DO UPDATE
 SET state = excluded.state, due_at = least(l.due_at, excluded.due_at),
     restated_from = coalesce(l.restated_from, excluded.restated_from)
 """
-_REMOVE_FACTS = """
-DELETE FROM public.{table} l WHERE customer_id = ANY($1::text::uuid[])
-AND NOT EXISTS (SELECT FROM rebuild.{table} r WHERE (r.customer_id, {of_r}) = (l.customer_id, {of_l}))
-"""
-# A fact was known since scoring first counted it, not since it was counted again.
-_MEND_FACTS = """
-INSERT INTO public.{table} AS l SELECT r.* FROM rebuild.{table} r WHERE customer_id = ANY($1::text::uuid[])
-ON CONFLICT ({key}) DO UPDATE
-SET {values},
-    known_until = CASE WHEN excluded.known_until IS NULL THEN NULL
-                  ELSE coalesce(l.known_until, excluded.known_until) END
-WHERE {live} IS DISTINCT FROM {beside}
-"""
+_MEND_FACTS = [statement(table) for table in FACTS for statement in (_remove_facts, _mend_facts)]
 _REMOVE_PLACES = """
 DELETE FROM public.stream_progress l WHERE topic = ANY($1) AND key = ANY($2)
 AND NOT EXISTS (SELECT FROM rebuild.stream_progress r WHERE (r.topic, r.key) = (l.topic, l.key))
@@ -142,7 +157,7 @@ async def compare(tx: Tx) -> None:
     await tx.execute("DROP TABLE IF EXISTS rebuild.suspect")
     await tx.execute("SET LOCAL work_mem = '64MB'")
     await tx.execute(_COMPARE, timeout=_COMPARE_SECONDS)
-    await tx.execute("ALTER TABLE rebuild.suspect ADD PRIMARY KEY (key)")
+    await tx.execute("ALTER TABLE rebuild.suspect ADD PRIMARY KEY (key)", timeout=_COMPARE_SECONDS)
 
 
 async def mend(tx: Tx, after: str) -> Mended | None:
@@ -166,20 +181,8 @@ async def mend(tx: Tx, after: str) -> Mended | None:
 
 async def _mend_customers(tx: Tx, customers: str) -> int:
     different = [r[0] for r in await tx.fetch(_DIFFERENT, customers, _NOTHING, _TOPICS)]
-    for table in FACTS:
-        names = [column.name for column in table.columns if not column.name.startswith("known_")]
-        key = _key(table)
-        sql = {
-            "table": table.name,
-            "key": ", ".join(key),
-            "of_l": ", ".join(f"l.{name}" for name in key),
-            "of_r": ", ".join(f"r.{name}" for name in key),
-            "values": ", ".join(f"{name} = excluded.{name}" for name in names if name not in key),
-            "live": _columns(table, "l"),
-            "beside": _columns(table, "excluded"),
-        }
-        await tx.execute(_REMOVE_FACTS.format(**sql), customers)
-        await tx.execute(_MEND_FACTS.format(**sql), customers)
+    for statement in _MEND_FACTS:
+        await tx.execute(statement, customers)
     await tx.execute(_MEND_STATES, customers, _NOTHING, array(different))
     return len(different)
 
