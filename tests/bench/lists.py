@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from rich.console import Group
 from rich.table import Table
@@ -73,9 +73,10 @@ async def _lists(address: str, token: str, url: str, ids: list[UUID], process: i
     table.add_row("all of these", f"{together.percentile(50):.1f}", f"{together.percentile(95):.1f}", "", "")
     pages = await _deep(connection, token)
     table.add_row("page 2 to 41", f"{pages.percentile(50):.1f}", f"{pages.percentile(95):.1f}", "", "")
-    saving, listing = await _while_scoring(connection, token, url, ids)
-    table.add_row("while 1,000 are scored before each", *_of(listing), "", "")
-    table.add_row("saving 1,000 scores", *_of(saving), "", "")
+    for what, scored in (("", ids), (" new ones", [uuid4() for _ in range(1000 * REQUESTS)])):
+        saving, listing = await _while_scoring(connection, token, url, scored)
+        table.add_row(f"while 1,000{what} are scored before each", *_of(listing), "", "")
+        table.add_row(f"saving 1,000{what}", *_of(saving), "", "")
     alone, beside, lists = await _single_scores(address, token, ids)
     table.add_row("a single score, alone", *_of(alone), "", "")
     table.add_row(

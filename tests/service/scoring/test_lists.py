@@ -1,5 +1,6 @@
 """Lists of scores: any order under any filters, each customer once, counted, as true as a single score."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -120,6 +121,29 @@ async def test_a_list_shows_what_was_just_scored_and_no_longer_who_has_no_purcha
     await scoring.tell(again)
     await scoring.look()
     assert (await page(analyst))["total"] == len(before) + 1
+
+
+async def test_a_list_shows_what_was_scored_before_it_was_asked_for_also_while_others_are_read(
+    scoring: Scoring, analyst: httpx.AsyncClient, people: list[UUID]
+) -> None:
+    done = False
+
+    async def read_on() -> int:
+        read = 0
+        while not done:
+            await page(analyst, sort="value")
+            read += 1
+        return read
+
+    others = [asyncio.create_task(read_on()) for _ in range(3)]
+    totals = []
+    for _ in range(5):
+        await scoring.tell(placed(uuid4(), NOW - DAY))
+        await scoring.look()
+        totals.append((await page(analyst))["total"])
+    done = True
+    assert all(read > 0 for read in await asyncio.gather(*others))
+    assert totals == [len(people) + more for more in range(1, 6)]
 
 
 async def test_a_database_put_back_to_an_earlier_time_is_read_anew(

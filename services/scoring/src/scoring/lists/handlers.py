@@ -1,6 +1,7 @@
 """Lists of scores, from columns that this process keeps true by asking for what has changed."""
 
 import asyncio
+import time
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ class Everybody:
         self._db = db
         self._columns = Columns()
         self._seen = 0
+        self._asked = 0.0  # when what has changed was last asked for
+        self._next_due: datetime | None = None
         self._alone = asyncio.Lock()
         self._first: asyncio.Task[None] | None = None
 
@@ -35,13 +38,16 @@ class Everybody:
     async def _page(
         self, wanted: Wanted, after: tuple[Any, ...] | None, limit: int, now: datetime
     ) -> Listing:
+        arrived = time.monotonic()
         async with self._alone:
-            next_due = await self._catch_up()
+            if self._asked <= arrived:  # else it was, for another page, while this one waited
+                await self._catch_up()
             found = await asyncio.to_thread(self._columns.page, wanted, after, limit)
-        return Listing(found, min(now, next_due or now))
+            return Listing(found, min(now, self._next_due or now))
 
-    async def _catch_up(self) -> datetime | None:
-        """Read what has changed; answers when the next customer is due."""
+    async def _catch_up(self) -> None:
+        """Read what has changed, and when the next customer is due."""
+        asked = time.monotonic()
         async with self._db.read() as tx:
             reached = await store.reached(tx)
             if reached.all_before < self._seen:  # a backup was put back
@@ -49,8 +55,7 @@ class Everybody:
             changed = await store.changed(tx, self._seen)
         if changed.size:
             await asyncio.to_thread(self._columns.take_in, changed)
-        self._seen = reached.all_before
-        return reached.next_due
+        self._seen, self._next_due, self._asked = reached.all_before, reached.next_due, asked
 
     async def ready(self) -> None:
         """Begin to read everybody's figures, if nobody has; raises `Unavailable` until that is done."""
