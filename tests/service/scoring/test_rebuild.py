@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from scoring.facts.domain import DAY as _DAY
 from scoring.facts.domain import EMPTY, encode
 from scoring.facts.handlers import handlers_in
-from scoring.rebuilding import mending, shadow
+from scoring.rebuilding import mending, replay, shadow
 from scoring.rebuilding.handlers import rebuild
 from scoring.rebuilding.store import ask, get
 from scoring.rebuilding.tables import RebuildRun
@@ -42,8 +42,9 @@ PARTITIONS = 12
 
 
 @pytest.fixture
-def scoring(scoring: Scoring, kafka: str) -> Scoring:
+def scoring(scoring: Scoring, kafka: str, monkeypatch: pytest.MonkeyPatch) -> Scoring:
     """With the broker it consumes from."""
+    monkeypatch.setattr(replay, "PROCESSES", 1)  # two, in the test whose worker is killed
     scoring.settings = scoring.settings.model_copy(update={"kafka_bootstrap_servers": kafka})
     return scoring
 
