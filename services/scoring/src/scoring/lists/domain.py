@@ -121,7 +121,8 @@ class Columns:
         if after is not None:
             keep &= self._beyond(values, after, wanted.down)
         first = _first(keep, values, self._rank, limit, wanted.down)
-        return Found([self._row(row) for row in first.tolist()], dict(zip(BANDS, in_band, strict=True)))
+        rows = zip(*(column[first].tolist() for column in self._of.values()), strict=True)
+        return Found([_listed(*row) for row in rows], dict(zip(BANDS, in_band, strict=True)))
 
     def _wanted(self, wanted: Wanted) -> Bools:
         keep = np.asarray(self._of["band"] >= 0)
@@ -144,15 +145,15 @@ class Columns:
         later = self._rank < place if down else self._rank >= place
         return np.asarray((values < value if down else values > value) | ((values == value) & later))
 
-    def _row(self, row: int) -> Listed:
-        customer_id, churn, band, p_alive, expected, loyalty, value, model, weights, scored_at = (
-            self._of[name][row].item() for name in COLUMNS
-        )
-        return Listed(
-            UUID(bytes=customer_id.ljust(16, b"\0")),  # numpy leaves the last zeros off
-            churn, BANDS[band], p_alive, expected, loyalty, value, model, weights,
-            instant(YEAR_2000 + scored_at),
-        )  # fmt: skip
+
+def _listed(
+    customer_id: bytes, churn: float, band: int, p_alive: float, expected: float, loyalty: float, value: int,
+    model: int, weights: int, scored_at: int,
+) -> Listed:  # fmt: skip
+    return Listed(
+        UUID(bytes=customer_id.ljust(16, b"\0")),  # numpy leaves the last zeros off
+        churn, BANDS[band], p_alive, expected, loyalty, value, model, weights, instant(YEAR_2000 + scored_at),
+    )  # fmt: skip
 
 
 def _first(keep: Bools, values: NDArray[Any], rank: Ints, limit: int, down: bool) -> Ints:
