@@ -56,8 +56,10 @@ SELECT extract(epoch FROM clock_timestamp() - created_at)::float
 FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT 1
 """
 _MARK_SENT = """
-UPDATE outbox SET sent_at = now()
-FROM (SELECT FROM relay_lease WHERE name = 'outbox' AND owner = $3 AND epoch = $4 FOR SHARE) lease
+WITH lease AS MATERIALIZED (
+    SELECT FROM relay_lease WHERE name = 'outbox' AND owner = $3 AND epoch = $4 FOR SHARE
+)
+UPDATE outbox SET sent_at = now() FROM lease
 WHERE id = ANY($1::bigint[]) AND day = ANY($2::date[]) AND sent_at IS NULL
 """
 
