@@ -22,9 +22,9 @@ from shared.db import Database, Tx
 log = structlog.get_logger()
 
 BATCH = 1000
-LANES = 2
+LANES = 3
 """So many batches are on their way at a time, each of its own partitions: one is decoded and counted here
-while PostgreSQL works on the other. The lane is of the number, so that a customer has one in all
+while PostgreSQL works on the others. The lane is of the number, so that a customer has one in all
 topics that have as many partitions; where not, the rows' locks keep the order."""
 AT_A_STRETCH = 100
 """So many records are decoded before the transaction of the batch before gets its turn again."""
