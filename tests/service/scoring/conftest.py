@@ -17,6 +17,7 @@ from scoring.app import SERVICE
 from scoring.bands import looks
 from scoring.bands.handlers import score_changed
 from scoring.care import report
+from scoring.rebuilding import replay
 from scoring.settings import ScoringSettings
 from scoring.verify import verify
 from shared.bus import outbox
@@ -117,6 +118,13 @@ async def scoring(make_database: Callable[[str], Awaitable[str]]) -> AsyncIterat
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(client(app, None))  # starts it
         yield Scoring(app, app.state.db, clock, settings, stack)
+
+
+@pytest.fixture
+def replayed(scoring: Scoring, kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service has the broker it consumes from; a rebuild has one process, where two prove no more."""
+    monkeypatch.setattr(replay, "PROCESSES", 1)
+    scoring.settings = scoring.settings.model_copy(update={"kafka_bootstrap_servers": kafka})
 
 
 @pytest.fixture

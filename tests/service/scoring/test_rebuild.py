@@ -1,4 +1,4 @@
-"""All of scoring again from the log: beside the live one, compared, and put in its place."""
+"""All of scoring again from the log: beside the live one, compared, and what differs mended."""
 
 import asyncio
 import os
@@ -9,98 +9,22 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from scoring.facts.domain import DAY as _DAY
 from scoring.facts.domain import EMPTY, encode
-from scoring.facts.handlers import handlers_in
-from scoring.rebuilding import mending, replay, shadow
-from scoring.rebuilding.handlers import rebuild
-from scoring.rebuilding.store import ask, get
-from scoring.rebuilding.tables import RebuildRun
-from shared.bus.consumer import Consumer
-from shared.bus.reading import Incoming
-from shared.bus.relay import partition_of
+from scoring.rebuilding import mending, shadow
+from scoring.rebuilding.store import ask, note
 from shared.testing.http import web_environment
 from shared.testing.waiting import until
 from stack.ports import free
 from tests.service.scoring.conftest import (
     NOW,
     Scoring,
-    cancelled,
-    completed,
-    created,
-    opened,
     placed,
-    resolved,
 )
+from tests.service.scoring.rebuilds import DAY, consuming, counted, interrupted, lives, publish, rebuilt
 
-DAY = timedelta(microseconds=_DAY)
-PARTITIONS = 12
-
-
-@pytest.fixture
-def scoring(scoring: Scoring, kafka: str, monkeypatch: pytest.MonkeyPatch) -> Scoring:
-    """With the broker it consumes from."""
-    monkeypatch.setattr(replay, "PROCESSES", 1)  # two, in the test whose worker is killed
-    scoring.settings = scoring.settings.model_copy(update={"kafka_bootstrap_servers": kafka})
-    return scoring
-
-
-async def publish(scoring: Scoring, incomings: Sequence[Incoming]) -> None:
-    """Put events on the topics as their publishers' relays do."""
-    producer = AIOKafkaProducer(bootstrap_servers=scoring.settings.kafka_bootstrap_servers)
-    await producer.start()
-    for one in incomings:
-        key = one.headers["ce_partitionkey"]
-        await producer.send_and_wait(
-            one.topic, one.value, key.encode(), partition_of(key, PARTITIONS),
-            headers=[(name, value.encode()) for name, value in one.headers.items()],
-        )  # fmt: skip
-    await producer.stop()
-
-
-def lives(scoring: Scoring, customers: Sequence[UUID]) -> list[Incoming]:
-    """What happened to these customers: purchases, one late, one cancelled; a complaint, resolved."""
-    told: list[Incoming] = []
-    for n, who in enumerate(customers):
-        first, late, gone = (placed(who, NOW - days * DAY, 1000 + n) for days in (90, 120, 30))
-        complaint = opened(who, NOW - 20 * DAY)
-        told += scoring.incoming(
-            created(who), first, late, completed(first, NOW - 80 * DAY), gone, complaint,
-            cancelled(gone, NOW - 25 * DAY), resolved(complaint, NOW - 10 * DAY, "recovered"),
-        )  # fmt: skip
-    return told
-
-
-@asynccontextmanager
-async def consuming(scoring: Scoring) -> AsyncIterator[None]:
-    """The live consumer runs."""
-    handlers = handlers_in("USD")
-    consumer = Consumer(scoring.db, scoring.settings.kafka_bootstrap_servers, shadow.LIVE_GROUP, handlers)
-    task = asyncio.create_task(consumer.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def counted(scoring: Scoring, who: UUID, orders: int) -> bool:
-    last = await scoring.value(
-        "SELECT last_seq FROM stream_progress WHERE topic = 'patron.orders' AND key = $1", str(who)
-    )
-    return bool(last == orders)
-
-
-async def rebuilt(scoring: Scoring) -> RebuildRun:
-    async with scoring.db.tx() as tx:
-        run = await ask(tx, "ann", NOW)
-    await rebuild(scoring.db, scoring.settings, run.id)
-    async with scoring.db.read() as tx:
-        return await get(tx, run.id)
+pytestmark = pytest.mark.usefixtures("replayed")
 
 
 WHAT_THE_LOG_TELLS = """
@@ -241,14 +165,7 @@ async def test_an_interrupted_rebuild_is_finished_later(
     await publish(scoring, lives(scoring, customers))
     async with consuming(scoring):
         await until(lambda: _all(scoring, customers, 5))
-
-        async def die(*_: object) -> None:
-            raise SystemError("killed")
-
-        with monkeypatch.context() as patched:
-            patched.setattr("scoring.rebuilding.mending.compare", die)
-            with pytest.raises(SystemError):
-                await rebuilt(scoring)
+        await interrupted(scoring, monkeypatch)
         assert await scoring.value("SELECT count(*) FROM rebuild_run WHERE phase = 'replaying'") == 1
         assert await scoring.value("SELECT count(*) FROM rebuild.customer_state") >= 6
         async with scoring.db.tx() as tx:
@@ -294,7 +211,7 @@ async def test_a_rebuild_goes_on_where_it_was_when_its_process_was_killed(scorin
     async with worker(scoring) as process:
         await until(lambda: _all(scoring, customers, 5))
         async with scoring.db.tx() as tx:
-            await shadow.create(tx)
+            await shadow.create(tx, anew=True)
         in_the_way = await asyncpg.connect(scoring.settings.database_url)
         await in_the_way.execute("BEGIN")  # and never commit: the replay cannot pass this customer
         await in_the_way.execute(
@@ -303,6 +220,7 @@ async def test_a_rebuild_goes_on_where_it_was_when_its_process_was_killed(scorin
         )
         async with scoring.db.tx() as tx:
             run = await ask(tx, "ann", NOW)
+            await note(tx, run.id, 0, 0, 0)  # it has begun, with what is in the way
         await until(halfway)
         process.kill()
         await process.wait()
@@ -350,16 +268,3 @@ async def test_what_a_person_decided_of_an_event_is_kept(scoring: Scoring) -> No
     assert await counted(scoring, who, 2)
     assert await scoring.value("SELECT count(*) FROM purchase_fact WHERE customer_id = $1", who) == 1
     assert await scoring.states_are_their_facts()
-
-
-async def test_a_rebuild_is_asked_for_once_and_only_by_those_who_may(
-    scoring: Scoring, analyst: httpx.AsyncClient
-) -> None:
-    assert (await analyst.post("/v1/rebuilds")).status_code == 403
-    admin = await scoring.caller("administrator")
-    first, second = await admin.post("/v1/rebuilds"), await admin.post("/v1/rebuilds")
-    assert first.status_code == second.status_code == 202
-    assert first.json() == second.json()
-    assert (await admin.get(first.headers["Location"])).json()["phase"] == "waiting"
-    assert [run["id"] for run in (await admin.get("/v1/rebuilds")).json()["items"]] == [first.json()["id"]]
-    assert (await admin.get(f"/v1/rebuilds/{uuid4()}")).status_code == 404

@@ -27,7 +27,7 @@ def main(directory: Path, url: str, console: Console) -> int:
             f"Scoring at {url} does not answer ({problem}). Start Patron first, with make run or make up, in"
             " another terminal; a rebuild that has begun goes on."
         ) from problem
-    if found["phase"] == "failed":
+    if found["phase"] != "done":
         raise Trouble(str(found["problem"]))
     console.print(
         f"{found['events_total']:,} events counted again: {found['customers']:,} customers,"
@@ -50,6 +50,6 @@ def _watch(http: httpx.Client, run_id: str, console: Console) -> dict[str, Any]:
                 task, total=run["events_total"] or None, completed=run["events_done"],
                 rate=run["events_per_second"],
             )  # fmt: skip
-            if run["phase"] in ("done", "failed"):
+            if run["phase"] not in ("waiting", "replaying"):
                 return run
             time.sleep(LOOK_EVERY_SECONDS)

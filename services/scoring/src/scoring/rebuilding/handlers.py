@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from scoring.facts.handlers import COUNTED
 from scoring.rebuilding import mending, shadow, store
-from scoring.rebuilding.replay import replaying
+from scoring.rebuilding.replay import LOG_CHANGED, replaying
 from scoring.settings import ScoringSettings
 from shared.clock import Clock
 from shared.db import Database, Tx
@@ -42,24 +42,36 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
     """Replay, compare and mend; interrupted, it goes on where it was when it is called again."""
     try:
         await _require_whole_log(settings.kafka_bootstrap_servers)
+        kept = await _replay_and_mend(db, settings, run_id)
+        async with db.tx() as tx:
+            run = await store.finish(tx, run_id, kept)
+            await shadow.drop(tx)
+        log.info("rebuilt", customers=run.customers, different=run.different, kept=run.kept)
+    except store.CancelledError as cancelled:
+        async with db.tx() as tx:
+            await shadow.drop(tx)
+        log.info("not rebuilt", why=str(cancelled))
     except Conflict as refused:
         async with db.tx() as tx:
             await store.fail(tx, run_id, refused.detail)
-        return
+            await shadow.drop(tx)
+        log.error("not rebuilt", why=refused.detail)
+
+
+async def _replay_and_mend(db: Database, settings: ScoringSettings, run_id: UUID) -> int:
+    """Answers how many customers were kept as people left them."""
     async with db.tx() as tx:
-        await shadow.create(tx)
+        run = await store.get(tx, run_id)
+        await shadow.create(tx, anew=run.phase == "waiting")
     told = (settings.database_url, settings.kafka_bootstrap_servers, settings.currency, settings.log_format)
     async with replaying(*told) as processes:
-        kept = None
-        while kept is None:
+        while True:
             await _catch_up(db, run_id, processes)
             async with db.tx() as tx:
                 await mending.compare(tx)
             kept = await _mend(db, run_id)
-    async with db.tx() as tx:
-        run = await store.finish(tx, run_id, kept)
-        await shadow.drop(tx)
-    log.info("rebuilt", customers=run.customers, different=run.different, kept=run.kept)
+            if kept is not None:
+                return kept
 
 
 async def _catch_up(db: Database, run_id: UUID, processes: Sequence[Process]) -> None:
@@ -73,7 +85,13 @@ async def _catch_up(db: Database, run_id: UUID, processes: Sequence[Process]) ->
             await store.note(tx, run_id, total, done, round((done - began[1]) / passed) if passed > 0 else 0)
         if total - done <= min(NEARLY_THERE, total // 1000):
             return
-        if any(process.returncode is not None for process in processes):
+        codes = [process.returncode for process in processes]
+        if LOG_CHANGED in codes:
+            raise Conflict(
+                "The log is not the one that this rebuild began to count: it was cut or made anew."
+                " Find out why, then ask for another rebuild."
+            )
+        if any(code is not None for code in codes):
             raise RuntimeError("a process of the replay has ended: see what it logged")
         await asyncio.sleep(NOTE_EVERY_SECONDS)
 

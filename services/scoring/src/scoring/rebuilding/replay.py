@@ -24,6 +24,8 @@ from shared.garbage import collect_seldom
 PROCESSES = 2
 """They share the partitions. With more, PostgreSQL is the limit."""
 END_WITHIN_SECONDS = 10.0
+LOG_CHANGED = 3
+"""The exit code of one that has found another log than the one it began with."""
 
 
 @asynccontextmanager
@@ -52,14 +54,16 @@ async def _end(process: Process) -> None:
         process.kill()
 
 
-async def _replay(database_url: str, bootstrap_servers: str, currency: str) -> None:
+async def _replay(database_url: str, bootstrap_servers: str, currency: str) -> int:
     beside = await Database.open(database_url, size=LANES + 1, schema=shadow.SCHEMA)
     consumer = Consumer(beside, bootstrap_servers, shadow.SHADOW_GROUP, handlers_in(currency))
-    tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(_end_of_input())]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
+    reading, ending = asyncio.create_task(consumer.run()), asyncio.create_task(_end_of_input())
+    await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+    stopped = reading.done()  # of itself it stops for nothing else
+    for task in (reading, ending):
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(reading, ending, return_exceptions=True)
+    return LOG_CHANGED if stopped else 0
 
 
 async def _end_of_input() -> None:
@@ -75,6 +79,5 @@ if __name__ == "__main__":
     os.nice(5)  # live events come first
     collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(
-            _replay(*(os.environ[name] for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "CURRENCY")))
-        )
+        told = (os.environ[name] for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "CURRENCY"))
+        sys.exit(runner.run(_replay(*told)))

@@ -38,6 +38,19 @@ async def list_rebuilds(_caller: Annotated[Caller, Needs("scores:rebuild")], db:
     return answer(RebuildsView(items=[RebuildView.of(run) for run in found]))
 
 
+@router.post("/{run_id}/cancel", response_model=RebuildView)
+async def cancel_rebuild(
+    run_id: UUID, caller: Annotated[Caller, Needs("scores:rebuild")], db: Db, clock: Time
+) -> Response:
+    """Give it up. What it has mended already stays mended; the worker clears the rest away.
+
+    409 for one that has ended.
+    """
+    async with db.tx() as tx:
+        run = await store.cancel(tx, run_id, caller.id, clock.now())
+    return answer(RebuildView.of(run))
+
+
 @router.get("/{run_id}", response_model=RebuildView)
 async def get_rebuild(run_id: UUID, _caller: Annotated[Caller, Needs("scores:rebuild")], db: Db) -> Response:
     """How far a rebuild is, or what it found."""

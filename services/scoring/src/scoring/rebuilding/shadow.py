@@ -50,10 +50,10 @@ SELECT next_offset FROM public.consumer_offset WHERE group_id = $1 ORDER BY topi
 _HOLD_SHADOW = "SELECT next_offset FROM rebuild.consumer_offset ORDER BY topic, partition FOR UPDATE"
 
 
-async def create(tx: Tx) -> None:
-    """Make the shadow, or go on with one of a rebuild that was interrupted, if the live tables are still the
-    same as then."""
-    if not await tx.fetchval(_OTHERWISE, _TABLES, SCHEMA):
+async def create(tx: Tx, *, anew: bool) -> None:
+    """Make the shadow; or, but for `anew`, go on with one of a rebuild that was interrupted, if the live
+    tables are still the same as then."""
+    if not anew and not await tx.fetchval(_OTHERWISE, _TABLES, SCHEMA):
         return
     await drop(tx)
     await tx.execute(f"CREATE SCHEMA {SCHEMA}")

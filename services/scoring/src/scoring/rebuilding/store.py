@@ -7,7 +7,7 @@ from uuid import UUID
 
 from scoring.rebuilding.tables import RebuildRun
 from shared.db import Database, Tx, new_id, row, rows
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 
 _ONE_AT_A_TIME = 7468759
 
@@ -18,16 +18,27 @@ VALUES ($1, $2, $3, 'waiting', 0, 0, 0) ON CONFLICT DO NOTHING
 """
 _NOTE = """
 UPDATE rebuild_run SET phase = 'replaying', events_total = $2, events_done = $3, events_per_second = $4
-WHERE id = $1
+WHERE id = $1 AND phase IN ('waiting', 'replaying') RETURNING *
 """
-_ADD_DIFFERENT = "UPDATE rebuild_run SET different = coalesce(different, 0) + $2 WHERE id = $1"
+_ADD_DIFFERENT = """
+UPDATE rebuild_run SET different = coalesce(different, 0) + $2
+WHERE id = $1 AND phase = 'replaying' RETURNING *
+"""
 _DONE = """
 UPDATE rebuild_run
 SET phase = 'done', events_done = events_total, customers = (SELECT count(*) FROM customer_state),
     different = coalesce(different, 0), kept = $2, finished_at = now()
-WHERE id = $1 RETURNING *
+WHERE id = $1 AND phase = 'replaying' RETURNING *
+"""
+_CANCEL = """
+UPDATE rebuild_run SET phase = 'cancelled', problem = 'cancelled by ' || $2, finished_at = $3
+WHERE id = $1 AND phase IN ('waiting', 'replaying') RETURNING *
 """
 _FAILED = "UPDATE rebuild_run SET phase = 'failed', problem = $2, finished_at = now() WHERE id = $1"
+
+
+class CancelledError(Exception):
+    """Somebody has given this rebuild up."""
 
 
 @asynccontextmanager
@@ -72,19 +83,36 @@ async def list_runs(tx: Tx, limit: int) -> list[RebuildRun]:
 
 
 async def note(tx: Tx, run_id: UUID, total: int, done: int, per_second: int) -> None:
-    """How far it is."""
-    await tx.execute(_NOTE, run_id, total, done, per_second)
+    """How far it is; raises `CancelledError`."""
+    await _go_on(tx, _NOTE, run_id, total, done, per_second)
 
 
 async def add_different(tx: Tx, run_id: UUID, customers: int) -> None:
-    """The states of so many more customers were different, and are mended in this transaction."""
-    await tx.execute(_ADD_DIFFERENT, run_id, customers)
+    """The states of so many more customers were different, and are mended in this transaction; raises
+    `CancelledError`."""
+    await _go_on(tx, _ADD_DIFFERENT, run_id, customers)
 
 
 async def finish(tx: Tx, run_id: UUID, kept: int) -> RebuildRun:
-    """It is done; answers what was found."""
-    found = await tx.fetchrow(_DONE, run_id, kept)
-    assert found is not None
+    """It is done; answers what was found. Raises `CancelledError`."""
+    return await _go_on(tx, _DONE, run_id, kept)
+
+
+async def cancel(tx: Tx, run_id: UUID, by: str, at: datetime) -> RebuildRun:
+    """Give it up; twice is once. Raises `NotFound`, or `Conflict` when it has ended already."""
+    found = await tx.fetchrow(_CANCEL, run_id, by, at)
+    if found is not None:
+        return row(RebuildRun, found)
+    run = await get(tx, run_id)
+    if run.phase != "cancelled":
+        raise Conflict(f"Rebuild {run_id} is {run.phase}: there is nothing left to cancel.")
+    return run
+
+
+async def _go_on(tx: Tx, statement: str, run_id: UUID, *given: int) -> RebuildRun:
+    found = await tx.fetchrow(statement, run_id, *given)
+    if found is None:
+        raise CancelledError(f"rebuild {run_id} was cancelled")
     return row(RebuildRun, found)
 
 

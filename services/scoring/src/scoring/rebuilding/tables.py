@@ -9,7 +9,7 @@ from sqlmodel import Field
 
 from scoring.tables import ScoringTable
 
-Phase = Literal["waiting", "replaying", "done", "failed"]
+Phase = Literal["waiting", "replaying", "done", "failed", "cancelled"]
 
 
 def _instant(*, nullable: bool = False) -> Column[datetime]:
@@ -21,7 +21,9 @@ class RebuildRun(ScoringTable, table=True):
 
     __tablename__ = "rebuild_run"
     __table_args__ = (
-        CheckConstraint("phase IN ('waiting', 'replaying', 'done', 'failed')", name="rebuild_run_phase"),
+        CheckConstraint(
+            "phase IN ('waiting', 'replaying', 'done', 'failed', 'cancelled')", name="rebuild_run_phase"
+        ),
         Index(
             "rebuild_run_open", text("(true)"), unique=True,
             postgresql_where=text("phase IN ('waiting', 'replaying')"),
