@@ -17,10 +17,8 @@ from .arrays import Floats, Ints, in_pieces, weighed
 from .integral import Rule, by_need, needed
 
 _NEGLIGIBLE = 37.0
-_NOTED, _HARDER = (
-    0.03,
-    1.5,
-)  # from which effect on a trace counts in what is needed, and by what factor; measured
+_NOTED = 0.03  # from this effect on, a trace makes the integral harder; measured
+_HARDER = 1.5
 
 
 class Told(NamedTuple):
