@@ -24,6 +24,7 @@ from shared.bus.relay import partition_of
 from shared.db import array, new_id
 from shared.events import event as events
 from shared.events.orders import OrderLine, OrderPlaced, OrderState
+from tests.bench import crossings
 from tests.bench.world import World
 
 CUSTOMERS, ORDERS_EACH, BATCH = 20_000, 10, 1000
@@ -92,6 +93,7 @@ async def _know(url: str, since: int, until: int) -> None:
     )
     connection = await asyncpg.connect(url)
     try:
+        await crossings.fit_none(connection)
         await connection.execute(_KNOWN, since, until, state, START)
         await connection.execute("VACUUM ANALYZE customer_state, stream_progress, purchase_fact")
         await connection.execute("CHECKPOINT")

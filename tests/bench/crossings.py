@@ -29,13 +29,13 @@ MASS = 100_000
 HORIZON = 90 / 7
 AHEAD = timedelta(seconds=45)
 """From the start of the worker to the instant at which all bands begin."""
-# A model was tried just now and refused, so that none is fitted meanwhile and everybody scored by it.
+# A model was tried just now and refused.
 _TRIED = """
 INSERT INTO fitted_model (version, kind, fitted_at, customers, repeat_buyers, complaints, prior_driven,
                           log_likelihood, parameters, standard_errors, rate_quantiles, covariance, calibrator,
                           published, why)
 VALUES (1, 'pareto_nbd', now(), 0, 0, 0, true, 0, $1, '{}', '{0, 1}', $2, '{"intercept": 0, "slope": 1}',
-        false, 'for a benchmark')
+        false, 'for a benchmark') ON CONFLICT DO NOTHING
 """
 _told = msgspec.json.Decoder(ChurnBandChanged)
 
@@ -105,7 +105,7 @@ async def seed(url: str, begins: datetime, customers: int = MASS) -> list[UUID]:
         ):
             await connection.copy_records_to_table(table, columns=columns.split(), records=records)
             await connection.execute(f"VACUUM ANALYZE {table}")
-        await connection.execute(_TRIED, json.dumps(PUBLISHED.parameters), np.eye(4).ravel().tolist())
+        await fit_none(connection)
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
@@ -124,6 +124,11 @@ def _some(random: np.random.Generator, customers: int) -> tuple[Floats, Floats, 
     fit = np.flatnonzero((silence > 0.1) & (silence < 200))[:customers]
     assert len(fit) == customers
     return x[fit], t_x[fit], mean[fit], band[fit], silence[fit]
+
+
+async def fit_none(connection: asyncpg.Connection) -> None:
+    """Have no model fitted meanwhile, and everybody scored by it."""
+    await connection.execute(_TRIED, json.dumps(PUBLISHED.parameters), np.eye(4).ravel().tolist())
 
 
 async def _sent(url: str) -> None:
