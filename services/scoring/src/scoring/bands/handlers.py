@@ -51,7 +51,7 @@ async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> N
         took = time.monotonic() - started
         pause = max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1))
         # Never in step with another worker, who would score the same customers.
-        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+        await asyncio.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311
 
 
 async def tell_beginnings(
