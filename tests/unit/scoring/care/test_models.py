@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from scoring.care import domain
-from scoring.care.domain import PUBLISHED, Served, as_deployed, fitted, is_due, of_row, to_row
+from scoring.care.domain import (
+    PUBLISHED,
+    ComplaintEffect,
+    Served,
+    as_deployed,
+    fitted,
+    is_due,
+    of_row,
+    to_row,
+)
 from scoring.models.complaint_effect import NO_EFFECT, PRIOR_GAMMA, Gamma
 from scoring.models.complaints import Complaint, Schedules
 from scoring.models.score import Customers
@@ -120,6 +129,20 @@ def test_a_model_stored_before_complaints_could_be_signs_of_life_is_still_read()
     assert served.complaint_effect is not None
     assert served.complaint_effect.complaints == 0
     assert "not used" in served.complaint_effect.why
+
+
+def test_a_model_without_a_second_test_is_stored_as_before_and_what_later_releases_add_is_passed_over() -> (
+    None
+):
+    """While a release is rolled out, or taken back, two of them compute scores with one model."""
+    effect = ComplaintEffect({"open": 1.4}, {"open": 0.2}, 40.0, 1e-8, used=True, why="clear", complaints=300)
+    row = to_row(replace(fit(population(300)), complaint_effect=effect), published=True, why="better")
+    assert row.complaint_effect is not None
+    assert row.complaint_effect.keys() == {
+        "gamma", "standard_errors", "statistic", "p_value", "used", "why", "complaints"
+    }  # fmt: skip
+    row.complaint_effect |= {"of_a_later_release": 1.0}
+    assert of_row(row).complaint_effect == effect
 
 
 def test_without_a_repeat_purchase_the_published_amounts_stay() -> None:

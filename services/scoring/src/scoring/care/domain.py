@@ -1,8 +1,9 @@
 """Models and their versions: the published prior until there is a fit, then the latest fit."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -193,7 +194,7 @@ def to_row(served: Served, *, published: bool, why: str) -> FittedModel:
         parameters=served.parameters,
         standard_errors={name: dict(errors) for name, errors in served.standard_errors.items()},
         rate_quantiles=list(served.rate_quantiles),
-        complaint_effect=asdict(served.complaint_effect) if served.complaint_effect else None,
+        complaint_effect=_stored(served.complaint_effect) if served.complaint_effect else None,
         covariance=[value for row in served.covariance for value in row],
         calibrator=asdict(served.model.calibrator),
         published=published,
@@ -215,7 +216,7 @@ def of_row(row: FittedModel) -> Served:
         log_likelihood=row.log_likelihood,
         standard_errors=row.standard_errors,
         rate_quantiles=tuple(row.rate_quantiles),
-        complaint_effect=ComplaintEffect(**row.complaint_effect) if row.complaint_effect else None,
+        complaint_effect=_read(row.complaint_effect) if row.complaint_effect else None,
         model=Model(
             pareto_nbd.Params(**parts["purchase"]),
             Gamma(**parts["complaints"]),
@@ -224,6 +225,18 @@ def of_row(row: FittedModel) -> Served:
         ),
         covariance=_rows(np.reshape(row.covariance, (4, 4))),
     )
+
+
+def _stored(effect: ComplaintEffect) -> dict[str, Any]:
+    told = asdict(effect)
+    if effect.p_assumed is None:
+        del told["p_assumed"]  # releases of before it refuse what they do not know, and read this table too
+    return told
+
+
+def _read(stored: Mapping[str, Any]) -> ComplaintEffect:
+    known_here = {field.name for field in fields(ComplaintEffect)}  # a later release may have stored more
+    return ComplaintEffect(**{name: value for name, value in stored.items() if name in known_here})
 
 
 def _rows(covariance: Floats) -> Covariance:
