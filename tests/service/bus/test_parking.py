@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.bus import parking
 from shared.bus.inbox import Inbox
 from shared.bus.reading import Incoming
+from shared.bus.tables import ParkedEvent
 from shared.db import Database
 from shared.errors import Conflict, NotFound
 from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
@@ -130,21 +131,35 @@ async def test_what_waits_behind_another_is_not_discarded_before_it(db: Database
             await parking.discard(tx, inbox, queued.id, actor="ann", reason="not this one")
 
 
-async def test_what_is_no_event_is_retried_by_one_at_a_time(db: Database) -> None:
+async def test_what_is_still_no_event_stays_parked_as_it_is_and_is_counted(db: Database) -> None:
     inbox = Inbox(Ledger().handlers)
     noise = record("a", 1)
     noise.headers = {}
-    await take_in(db, inbox, noise)
-    async with db.read() as connection:
-        (parked,) = await parking.list_parked(connection)
+    await take_in(db, inbox, noise, record("b", 1))
+    async with db.tx() as tx:
+        (parked,) = await parking.list_parked(tx)
+        assert await parking.retry(tx, inbox, parked.id, actor="ann", reason="hope") == [parked]
+    left = [found async for found in parking.retry_all(db, inbox, actor="ann", reason="hope")]
+    assert left == [[parked]]
+    assert await count(db, "parked_event") == 1
 
-    async def again() -> None:
+
+async def test_what_has_become_an_event_is_retried_by_one_at_a_time(db: Database) -> None:
+    failing = Ledger(fails_on={66})
+    inbox = Inbox(failing.handlers)
+    async with db.tx() as tx:
+        await inbox.take_in(tx, [record("a", 1, 66)])  # not read: as if its headers said nothing then
+        (parked,) = await parking.list_parked(tx)
+    assert parked.key is None
+
+    async def again() -> list[ParkedEvent]:
         async with db.tx() as tx:
-            await parking.retry(tx, inbox, parked.id, actor="ann", reason="hope")
+            return await parking.retry(tx, inbox, parked.id, actor="ann", reason="it is read now")
 
     outcomes = await asyncio.gather(again(), again(), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes if outcome] == [Conflict]
-    assert await count(db, "parked_event WHERE state = 'parked'") == 1
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+    (left,) = [outcome for outcome in outcomes if isinstance(outcome, list)]
+    assert [(p.key, p.seq, p.state) for p in left] == [("a", 1, "parked")]
 
 
 async def test_what_is_closed_cannot_be_retried(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]

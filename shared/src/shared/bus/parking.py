@@ -44,6 +44,7 @@ async def get(tx: Tx, parked_id: int) -> ParkedEvent:
 async def retry(tx: Tx, inbox: Inbox, parked_id: int, *, actor: str, reason: str) -> list[ParkedEvent]:
     """Apply it again, with all that waits behind it; answers what is parked for its key afterwards.
 
+    What has no key, and can still not be read, stays as it is.
     Raises `NotFound`, or `Conflict` when it no longer waits.
     """
     event = await _waiting(tx, parked_id)
@@ -91,7 +92,7 @@ async def discard(tx: Tx, inbox: Inbox, parked_id: int, *, actor: str, reason: s
     await _close(tx, event, "discarded", actor, reason)
     if event.key is None or event.seq is None:
         return []
-    waiting = await _waiting_of(tx, event)
+    waiting = await _waiting_of(tx, event.topic, event.key)
     if not any(w.seq == event.seq for w in waiting):
         await _step_over(tx, event, waiting)
     return await _redrive(tx, inbox, event, actor, reason)
@@ -116,17 +117,27 @@ async def _redrive(
 ) -> list[ParkedEvent]:
     if event.key is None:
         waiting = [] if instead else [event]
+        if any(_as_it_came(inbox, w).problem for w in waiting):
+            return waiting  # parked anew, it would only get another id
     else:
-        waiting = await _waiting_of(tx, event)
+        waiting = await _waiting_of(tx, event.topic, event.key)
         await tx.execute(
             "UPDATE stream_progress SET parked = false WHERE topic = $1 AND key = $2", event.topic, event.key
         )
     incomings = [instead] if instead else []
     for w in waiting:
         await _close(tx, w, "retried", actor, reason)
-        incomings.append(inbox.read(Incoming(w.topic, w.headers, w.value, w.raw_key, w.partition, w.offset)))
+        incomings.append(_as_it_came(inbox, w))
     await inbox.take_in(tx, sorted(incomings, key=lambda i: i.seq or 0))
-    return [] if event.key is None else await _waiting_of(tx, event)
+    key = event.key or incomings[0].key  # one that had none has got its key now
+    return [] if key is None else await _waiting_of(tx, event.topic, key)
+
+
+def _as_it_came(inbox: Inbox, event: ParkedEvent) -> Incoming:
+    """Read once more: what could not be read then may be by now."""
+    return inbox.read(
+        Incoming(event.topic, event.headers, event.value, event.raw_key, event.partition, event.offset)
+    )
 
 
 async def _waiting(tx: Tx, parked_id: int) -> ParkedEvent:
@@ -139,8 +150,8 @@ async def _waiting(tx: Tx, parked_id: int) -> ParkedEvent:
     return event
 
 
-async def _waiting_of(tx: Tx, event: ParkedEvent) -> list[ParkedEvent]:
-    return rows(ParkedEvent, map(_record, await tx.fetch(_WAITING, event.topic, event.key)))
+async def _waiting_of(tx: Tx, topic: str, key: str) -> list[ParkedEvent]:
+    return rows(ParkedEvent, map(_record, await tx.fetch(_WAITING, topic, key)))
 
 
 async def _close(tx: Tx, event: ParkedEvent, state: str, actor: str, reason: str) -> None:
