@@ -2,22 +2,25 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from scoring.bands import handlers, store
+from scoring.bands.domain import Due, score_all
 from scoring.bands.handlers import keep_bands, tell_beginnings
+from scoring.care import store as models
 from scoring.care.domain import PUBLISHED
 from scoring.facts.domain import DAY, WEEK, State, encode
 from scoring.facts.reading import micros
 from scoring.models.crossing import crossing
 from scoring.serving.figures import customers_of
-from shared.db import Database
+from shared.db import Database, Tx
 from shared.events.scoring import ChurnBandChanged
 from shared.testing.waiting import until
 from tests.service.scoring.conftest import NOW, Scoring, opened, placed
@@ -156,14 +159,63 @@ async def test_two_workers_tell_each_band_once(scoring: Scoring, monkeypatch: py
     assert sorted(each.customer_id for each in await scoring.events()) == sorted(ids)
 
 
-async def test_a_score_that_cannot_be_computed_holds_up_no_other(scoring: Scoring) -> None:
-    ids = await seed(scoring.db, NOW, 3)
+async def make_unscorable(db: Database, who: list[UUID]) -> None:
+    """From now on no figure of theirs can be computed."""
     broken = encode(State(purchases=2, days=2, first_at=None, last_at=None))
+    async with db.tx() as tx:
+        await tx.execute("UPDATE customer_state SET state = $1 WHERE customer_id = ANY($2)", broken, who)
+
+
+async def test_a_band_that_cannot_be_computed_holds_up_no_other(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "MANY", 4)
+    ids = sorted(await seed(scoring.db, NOW, 10))
+    await make_unscorable(scoring.db, ids[1:2])
+    with capture_logs() as logs:
+        told = await beginnings(scoring)
+    assert {each.customer_id for each in told} == {*ids} - {ids[1]}
+    assert [each["customer_id"] for each in logs] == [str(ids[1])]
+    assert await scoring.look() == 10
+    assert len(await scoring.events()) == 9
+    assert await scoring.value("SELECT due_at > $2 FROM customer_state WHERE customer_id = $1", ids[1], NOW)
+
+
+async def test_a_band_that_begins_for_nobody_with_figures_does_not_end_the_look(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "MANY", 4)
+    ids = sorted(await seed(scoring.db, NOW, 10))
     async with scoring.db.tx() as tx:
-        await tx.execute("UPDATE customer_state SET state = $1 WHERE customer_id = $2", broken, ids[0])
-    assert await beginnings(scoring) == []
-    await scoring.look()
-    assert {each.customer_id for each in await scoring.events()} == set(ids[1:])
+        await tx.execute("UPDATE customer_score SET band = NULL WHERE customer_id = $1", ids[1])
+    assert {each.customer_id for each in await beginnings(scoring)} == {*ids} - {ids[1]}
+
+
+_READ_WHOLE = (
+    "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname LIKE 'customer%' ORDER BY 1"
+)
+
+
+@pytest.mark.parametrize(
+    "lock", [store.lock_unchanged, lambda tx, due: store.lock_changed(tx, due, 20)], ids=["same", "changed"]
+)
+async def test_no_table_is_read_whole_to_lock_and_write_customers_however_small_it_is(
+    scoring: Scoring, lock: Callable[[Tx, list[Due]], Awaitable[Collection[object]]]
+) -> None:
+    await seed(scoring.db, NOW, 20)
+    async with scoring.db.tx() as tx:
+        await tx.execute("ANALYZE customer_state, customer_score")
+        served = await models.served_with(tx, scoring.settings)
+    async with scoring.db.snapshot() as tx:
+        due = await store.find_due(tx, NOW, 20)
+    outcome = score_all(due, served, 90, NOW)
+    async with scoring.db.tx() as tx:
+        before = await tx.fetch(_READ_WHOLE)
+        assert len(await lock(tx, due)) == len(due) == 20
+        await store.tell(tx, {one.customer_id: "medium" for one in due})
+        await store.save(tx, outcome.scores, served, NOW)
+        await store.set_timers(tx, outcome.timers)
+        assert await tx.fetch(_READ_WHOLE) == before
 
 
 _WORKER = """

@@ -1,7 +1,7 @@
 """Churn bands: where each begins, what it takes to leave one, and what becomes of customers who are due."""
 
 from bisect import bisect
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -121,17 +121,21 @@ class Outcome:
 
 def score_all(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> Outcome:
     """Score them as of now; one whose score cannot be computed is set aside, and does not stop the others."""
+    outcome = _of_each(due, lambda some: score_due(some, served, horizon_days, now))
+    outcome.timers |= dict.fromkeys(outcome.failures, Timer(now + SET_ASIDE))
+    return outcome
+
+
+def _of_each(due: Sequence[Due], compute: Callable[[Sequence[Due]], Outcome]) -> Outcome:
+    """Of all together, as that is fastest; where it fails, of each half, so that who failed is found."""
     try:
-        return score_due(due, served, horizon_days, now)
+        return compute(due)
     except Exception as problem:
         if len(due) == 1:
-            (one,) = due
-            return Outcome(
-                timers={one.customer_id: Timer(now + SET_ASIDE)}, failures={one.customer_id: repr(problem)}
-            )
+            return Outcome(failures={due[0].customer_id: repr(problem)})
     outcome, middle = Outcome(), len(due) // 2
     for half in (due[:middle], due[middle:]):
-        outcome.add(score_all(half, served, horizon_days, now))
+        outcome.add(_of_each(half, compute))
     return outcome
 
 
@@ -176,10 +180,17 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
     return outcome
 
 
-def changes_of(
+def changes_of(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> Outcome:
+    """Only whose band is another than the one last told, as of now: a small part of the work of a score.
+
+    Whoever's band cannot be computed does not stop the others.
+    """
+    return _of_each(due, lambda some: Outcome(changes=_changes_of(some, served, horizon_days, now)))
+
+
+def _changes_of(
     due: Sequence[Due], served: Served, horizon_days: int, now: datetime
 ) -> list[ChurnBandChanged]:
-    """Only whose band is another than the one last told, as of now: a small part of the work of a score."""
     bought = [one for one in due if one.state.purchases]
     if not bought:
         return []

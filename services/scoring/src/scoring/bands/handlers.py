@@ -67,20 +67,16 @@ async def tell_beginnings(
         while True:
             async with db.snapshot() as tx:
                 served = await models.served_with(tx, settings)
-                due, last = await store.find_beginning(tx, clock.now(), after, MANY)
+                due, after, more = await store.find_beginning(tx, clock.now(), after, MANY)
             now = clock.now()
-            try:
-                changes = await asyncio.to_thread(
-                    domain.changes_of, due, served, settings.churn_horizon_days, now
-                )
-            except Exception as problem:
-                log.warning("bands that begin are told with all figures", problem=repr(problem))
-                return last or after
-            if changes:
+            found = await asyncio.to_thread(domain.changes_of, due, served, settings.churn_horizon_days, now)
+            for customer_id, problem in found.failures.items():
+                log.error("band not computed", customer_id=str(customer_id), problem=problem)
+            if found.changes:
                 await room.acquire()
-                telling.create_task(_tell(db, due, changes, now)).add_done_callback(lambda _: room.release())
-            after = last or after
-            if len(due) < MANY:  # whoever becomes due meanwhile is for the next look, or it might never end
+                task = telling.create_task(_tell(db, due, found.changes, now))
+                task.add_done_callback(lambda _: room.release())
+            if not more:  # whoever becomes due meanwhile is for the next look, or it might never end
                 return after
 
 

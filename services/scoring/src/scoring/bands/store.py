@@ -109,13 +109,13 @@ async def find_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
     return [*longest, *await _find(tx, _LATEST, now, limit - len(longest), known)]
 
 
-async def find_beginning(tx: Tx, now: datetime, after: Place, limit: int) -> tuple[list[Due], Place | None]:
-    """Customers with figures whose next band was to begin by now, after a place in the order of timers; and
-    the place of the last, None where there is nobody."""
+async def find_beginning(tx: Tx, now: datetime, after: Place, limit: int) -> tuple[list[Due], Place, bool]:
+    """Customers with figures whose next band was to begin by now, after a place in the order of timers; the
+    place up to which that is; and whether there may be more, however few of those found have figures."""
     found = await _find(tx, BEGINNING, now, limit, *after)
-    if not found or found[-1].due_at is None:
-        return [], None
-    return [one for one in found if one.band], Place(found[-1].due_at, found[-1].customer_id)
+    if found and found[-1].due_at:
+        after = Place(found[-1].due_at, found[-1].customer_id)
+    return [one for one in found if one.band], after, len(found) == limit
 
 
 async def find_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
@@ -127,6 +127,7 @@ async def find_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
 
 async def lock_unchanged(tx: Tx, due: Sequence[Due]) -> set[UUID]:
     """Keep hold of those who are as they were, and of whom nobody has told another band; answers who."""
+    await _by_index(tx)
     known = {one.customer_id: one for one in due}
     locked = await tx.fetch(_LOCK, array(list(known)), array([one.written_by for one in due]))
     held = [known[r[0]] for r in locked]
@@ -138,6 +139,7 @@ async def lock_unchanged(tx: Tx, due: Sequence[Due]) -> set[UUID]:
 
 async def lock_changed(tx: Tx, due: Sequence[Due], limit: int) -> list[Due]:
     """Keep hold of some who are still due when they were; answers how they are now."""
+    await _by_index(tx)
     locked = await tx.fetch(
         _LOCK_CHANGED, array([one.customer_id for one in due]), array([one.due_at for one in due]), limit
     )
@@ -145,14 +147,19 @@ async def lock_changed(tx: Tx, due: Sequence[Due], limit: int) -> list[Due]:
 
 
 async def _find(tx: Tx, statement: str, *given: object) -> list[Due]:
-    # Plans are kept: one made while a table was small must do when it has grown.
-    await tx.execute("SET LOCAL enable_seqscan = off")
+    await _by_index(tx)
     return [
         Due(who, decode(state), band, orders or 0, service_desk or 0, due_at, begins_band, written_by)
         for who, state, due_at, begins_band, written_by, band, orders, service_desk in await tx.fetch(
             statement, *given
         )
     ]
+
+
+async def _by_index(tx: Tx) -> None:
+    """From here to its end, this transaction looks rows up by indexes, and writes them so."""
+    # Plans are kept: one made while a table was small must do when it has grown.
+    await tx.execute("SET LOCAL enable_seqscan = off")
 
 
 async def save(tx: Tx, scores: Sequence[Score], served: Served, scored_at: datetime) -> None:
