@@ -308,10 +308,14 @@ def _retry_all(service: Service[S], settings: S, actor: str, reason: str) -> int
     async def run(db: Database) -> int:
         done = still = 0
         inbox = Inbox(service.handlers(settings))
-        async for left in parking.retry_all(db, inbox, actor=actor, reason=reason):
-            done, still = done + 1, still + bool(left)
-            if left:
-                print(f"still parked: {left[0].id}\t{left[0].error or ''}")
+        async for retried in parking.retry_all(db, inbox, actor=actor, reason=reason):
+            done, still = done + 1, still + bool(retried.left or retried.problem)
+            if retried.problem:
+                print(
+                    f"still parked: {retried.id}\tnot possible just now, retry it again: {retried.problem!r}"
+                )
+            elif retried.left:
+                print(f"still parked: {retried.left[0].id}\t{retried.left[0].error or ''}")
             if done % 100 == 0:
                 print(f"{done} retried so far", file=sys.stderr)
         print(f"{done} retried, {still} of them still parked")

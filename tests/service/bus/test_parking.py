@@ -2,18 +2,24 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import MetaData
 
 from shared.bus import parking
 from shared.bus.inbox import Inbox
-from shared.bus.reading import Incoming
+from shared.bus.reading import Delivery, Incoming
 from shared.bus.tables import ParkedEvent
-from shared.db import Database
+from shared.cli import _retry_all
+from shared.db import Database, Tx
 from shared.errors import Conflict, NotFound
-from tests.service.bus.conftest import Ledger, count, ledger, record, take_in
+from shared.service import Service
+from shared.settings import ServiceSettings
+from tests.service.bus.conftest import Counted, Ledger, count, ledger, record, take_in
 
 
 @pytest.fixture
@@ -44,13 +50,37 @@ async def test_whatever_is_parked_is_retried_at_once_and_what_fails_again_stays(
     inbox = Inbox(failing.handlers)
     await take_in(db, inbox, record("a", 1, 66), record("a", 2), record("b", 1, 77), record("c", 1, 66))
     failing.fails_on.remove(66)
-    left = [found async for found in parking.retry_all(db, inbox, actor="ann", reason="repaired")]
-    assert [[(p.key, p.seq) for p in parked] for parked in left] == [[], [("b", 1)], []]
+    found = [one async for one in parking.retry_all(db, inbox, actor="ann", reason="repaired")]
+    assert [[(p.key, p.seq) for p in one.left] for one in found] == [[], [("b", 1)], []]
     assert await ledger(db, "a") == [(1, 66), (2, 2)]
     assert await ledger(db, "c") == [(1, 66)]
     failing.fails_on.clear()
-    assert [found async for found in parking.retry_all(db, inbox, actor="ann", reason="repaired")] == [[]]
-    assert [found async for found in parking.retry_all(db, inbox, actor="ann", reason="repaired")] == []
+    found = [one async for one in parking.retry_all(db, inbox, actor="ann", reason="repaired")]
+    assert [(one.left, one.problem) for one in found] == [([], None)]
+    assert [one async for one in parking.retry_all(db, inbox, actor="ann", reason="repaired")] == []
+
+
+async def test_retrying_all_passes_over_what_is_locked_and_counts_what_stays_parked(
+    db: Database, bus_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing, noise = Ledger(fails_on={66}), record("d", 1)
+    noise.headers = {}
+    await take_in(db, Inbox(failing.handlers), record("a", 1, 66), record("b", 1, 66), noise)
+
+    async def locked_for_a(tx: Tx, deliveries: Sequence[Delivery[Counted]]) -> None:
+        if any(delivery.key == "a" for delivery in deliveries):
+            raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
+        await Ledger().count(tx, deliveries)
+
+    settings = ServiceSettings.model_construct(database_url=bus_url)
+    lab = Service("lab", "Lab", lambda: settings, MetaData(), [], lambda _: {Counted: locked_for_a})
+    capsys.readouterr()
+    assert await asyncio.to_thread(_retry_all, lab, settings, "ann", "repaired") == 1
+    no_event, locked, told = capsys.readouterr().out.splitlines()
+    assert no_event.startswith("still parked: 1\tnot an event")
+    assert locked.startswith("still parked: 2\tnot possible just now, retry it again: LockNotAvailableError")
+    assert told == "3 retried, 2 of them still parked"
+    assert await ledger(db, "b") == [(1, 66)]
 
 
 async def test_a_retry_that_fails_again_leaves_it_parked(db: Database, stuck) -> None:  # type: ignore[no-untyped-def]
@@ -139,8 +169,8 @@ async def test_what_is_still_no_event_stays_parked_as_it_is_and_is_counted(db: D
     async with db.tx() as tx:
         (parked,) = await parking.list_parked(tx)
         assert await parking.retry(tx, inbox, parked.id, actor="ann", reason="hope") == [parked]
-    left = [found async for found in parking.retry_all(db, inbox, actor="ann", reason="hope")]
-    assert left == [[parked]]
+    found = [one async for one in parking.retry_all(db, inbox, actor="ann", reason="hope")]
+    assert found == [(parked.id, [parked], None)]
     assert await count(db, "parked_event") == 1
 
 

@@ -1,12 +1,14 @@
 """Parked events: what could not be applied is listed, shown, retried, edited or discarded, by somebody."""
 
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from shared.bus.inbox import Inbox
 from shared.bus.reading import Incoming
+from shared.bus.retry import is_transient
 from shared.bus.tables import ParkedEvent
 from shared.db import Database, Tx, row, rows
 from shared.errors import Conflict, NotFound
@@ -51,10 +53,18 @@ async def retry(tx: Tx, inbox: Inbox, parked_id: int, *, actor: str, reason: str
     return await _redrive(tx, inbox, event, actor, reason)
 
 
-async def retry_all(
-    db: Database, inbox: Inbox, *, actor: str, reason: str
-) -> AsyncIterator[list[ParkedEvent]]:
-    """Apply again whatever is parked now, once each; answers for each what is still parked of its key.
+class Retried(NamedTuple):
+    """A parked event that was retried among all: what is parked of its key afterwards, or what kept it from
+    being tried at this moment."""
+
+    id: int
+    left: list[ParkedEvent]
+    problem: Exception | None = None
+
+
+async def retry_all(db: Database, inbox: Inbox, *, actor: str, reason: str) -> AsyncIterator[Retried]:
+    """Apply again whatever is parked now, once each. What cannot be tried for the moment, as somebody holds
+    a lock, say, stays parked, and the others follow.
 
     Each is a transaction of its own: stopped in between, what was done is done.
     """
@@ -66,7 +76,12 @@ async def retry_all(
                 left = await retry(tx, inbox, parked_id, actor=actor, reason=reason)
         except Conflict:  # somebody has just dealt with it
             continue
-        yield left
+        except Exception as problem:
+            if not is_transient(problem):
+                raise
+            yield Retried(parked_id, [], problem)
+        else:
+            yield Retried(parked_id, left)
 
 
 async def edit(
