@@ -29,13 +29,20 @@ PATIENCE_SECONDS = 8.0
 async def rebuild_on_request(db: Database, _clock: Clock, settings: ScoringSettings) -> None:
     """Do what was asked for, and go on with what was interrupted; one process at a time."""
     while True:
-        async with db.read() as tx:
-            run = await store.find_open(tx)
-        if run is not None:
-            async with store.alone(db) as mine:
-                if mine:
-                    await rebuild(db, settings, run.id)
+        async with store.alone(db) as mine:
+            if mine:
+                await _look(db, settings)
         await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+async def _look(db: Database, settings: ScoringSettings) -> None:
+    async with db.read() as tx:
+        run, left = await store.find_open(tx), await shadow.is_there(tx)
+    if run is not None:
+        await rebuild(db, settings, run.id)
+    elif left:  # of one that was given up while nobody was at it
+        async with db.tx() as tx:
+            await shadow.drop(tx)
 
 
 async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None:
@@ -47,7 +54,7 @@ async def rebuild(db: Database, settings: ScoringSettings, run_id: UUID) -> None
             run = await store.finish(tx, run_id, kept)
             await shadow.drop(tx)
         log.info("rebuilt", customers=run.customers, different=run.different, kept=run.kept)
-    except store.CancelledError as cancelled:
+    except store.GivenUpError as cancelled:
         async with db.tx() as tx:
             await shadow.drop(tx)
         log.info("not rebuilt", why=str(cancelled))
@@ -69,7 +76,7 @@ async def _replay_and_mend(db: Database, settings: ScoringSettings, run_id: UUID
             await _catch_up(db, run_id, processes)
             async with db.tx() as tx:
                 await mending.compare(tx)
-            kept = await _mend(db, run_id)
+            kept = await _mend(db, run_id, processes)
             if kept is not None:
                 return kept
 
@@ -83,42 +90,51 @@ async def _catch_up(db: Database, run_id: UUID, processes: Sequence[Process]) ->
             began = began or (time.monotonic(), done)
             passed = time.monotonic() - began[0]
             await store.note(tx, run_id, total, done, round((done - began[1]) / passed) if passed > 0 else 0)
+        _require_running(processes)
         if total - done <= min(NEARLY_THERE, total // 1000):
             return
-        codes = [process.returncode for process in processes]
-        if LOG_CHANGED in codes:
-            raise Conflict(
-                "The log is not the one that this rebuild began to count: it was cut or made anew."
-                " Find out why, then ask for another rebuild."
-            )
-        if any(code is not None for code in codes):
-            raise RuntimeError("a process of the replay has ended: see what it logged")
         await asyncio.sleep(NOTE_EVERY_SECONDS)
 
 
-async def _mend(db: Database, run_id: UUID) -> int | None:
+def _require_running(processes: Sequence[Process]) -> None:
+    codes = [process.returncode for process in processes]
+    if LOG_CHANGED in codes:
+        raise Conflict(
+            "The log is not the one that this rebuild began to count: it was cut or made anew."
+            " Find out why, then ask for another rebuild."
+        )
+    if any(code is not None for code in codes):
+        raise RuntimeError("a process of the replay has ended: see what it logged")
+
+
+async def _mend(db: Database, run_id: UUID, processes: Sequence[Process]) -> int | None:
     """Mend whoever differs, some at a time; the live consumer goes on in between.
 
-    Answers how many were kept, None when the shadow was left behind, as after a crash of PostgreSQL.
+    Answers how many were kept, None when the shadow could not follow: then all is compared again.
     """
     after, kept = "", 0
     while True:
         async with db.tx() as tx:
             await shadow.hold_live(tx)
-            if not await _caught_up(tx):
+            if not await _caught_up(tx, processes):
                 return None
             await shadow.hold(tx)
             mended = await mending.mend(tx, after)
-            if mended is None:
+            if mended is not None:
+                await store.add_different(tx, run_id, mended.different)
+                after, kept = mended.last, kept + mended.kept
+                continue
+            if not await mending.any_left(tx):
                 return kept
-            await store.add_different(tx, run_id, mended.different)
-            after, kept = mended.last, kept + mended.kept
+        after = ""  # the others are looked at again when the live side has come further
+        await asyncio.sleep(NOTE_EVERY_SECONDS)
 
 
-async def _caught_up(tx: Tx) -> bool:
+async def _caught_up(tx: Tx, processes: Sequence[Process]) -> bool:
     """Whether the shadow has counted all that the live side has; waits, but not for long."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
+        _require_running(processes)
         total, done = await shadow.progress(tx)
         if total == done:
             return True

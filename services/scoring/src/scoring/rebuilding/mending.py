@@ -2,8 +2,8 @@
 
 Versions of facts, states and places in the streams are compared; since when a fact was known is the live
 side's alone, as are timers. All is compared at once while both sides go on, so whoever has just had an event
-may seem to differ. Everybody who does is looked at again when both sides have counted the same, and what
-differs then is written.
+may seem to differ. Everybody who does is looked at again while both sides wait, and what differs then is
+written; but of whom the shadow has counted more than the live side has yet, not before that has it too.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from sqlalchemy import Table
 
 from scoring.facts.domain import EMPTY, encode
 from scoring.facts.handlers import COUNTED
-from scoring.rebuilding.shadow import FACTS
+from scoring.rebuilding.shadow import FACTS, LIVE_GROUP
+from shared.bus.relay import partition_of
 from shared.db import Tx, array
 
 BATCH = 1000
@@ -27,7 +28,7 @@ _TOPICS = sorted({event.topic for event in COUNTED})
 
 class Mended(NamedTuple):
     """Of the customers up to `last`, how many had another state than the log tells, and how many were kept as
-    they are because a person had decided of their events."""
+    they are because a person had decided of their events. Who must wait for the live side is in neither."""
 
     last: str
     different: int
@@ -90,6 +91,18 @@ SELECT DISTINCT key FROM (
     UNION ALL{" UNION ALL".join(map(_different_facts, FACTS))}
 ) s (key) WHERE key IS NOT NULL
 """
+_ANY_LEFT = "SELECT EXISTS (SELECT FROM rebuild.suspect)"
+_SETTLED = "DELETE FROM rebuild.suspect WHERE key = ANY($1)"
+_AHEAD = """
+SELECT topic, partition, count(*) OVER (PARTITION BY topic), r.next_offset > l.next_offset
+FROM public.consumer_offset l LEFT JOIN rebuild.consumer_offset r USING (topic, partition)
+WHERE l.group_id = $1 AND topic = ANY($2)
+"""
+_ELSEWHERE = """
+SELECT DISTINCT key FROM rebuild.stream_progress r LEFT JOIN public.stream_progress l USING (topic, key)
+WHERE topic = ANY($1) AND key = ANY($2)
+  AND (l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)
+"""
 _NEXT = "SELECT key FROM rebuild.suspect WHERE key > $1 ORDER BY key LIMIT $2"
 # In this order the live consumer takes them too.
 _LOCK_PLACES = """
@@ -104,15 +117,11 @@ SELECT DISTINCT key FROM rebuild.stream_progress r JOIN public.stream_progress l
 WHERE topic = ANY($1) AND key = ANY($2) AND (r.parked OR r.held)
   AND (l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)
 """
-# Whoever is not as far on the live side is no news: the shadow is ahead of them.
 _DIFFERENT = """
 SELECT id FROM unnest($1::text::uuid[]) AS n (id)
 LEFT JOIN public.customer_state l ON l.customer_id = id
 LEFT JOIN rebuild.customer_state r ON r.customer_id = id
 WHERE l.state IS DISTINCT FROM coalesce(r.state, $2) AND coalesce(l.customer_id, r.customer_id) IS NOT NULL
-  AND NOT EXISTS (
-      SELECT FROM rebuild.stream_progress rp LEFT JOIN public.stream_progress lp USING (topic, key)
-      WHERE rp.topic = ANY($3) AND rp.key = id::text AND rp.last_seq IS DISTINCT FROM lp.last_seq)
 """
 # What the replay met out of order is not news; what was not told yet still is.
 _MEND_STATES = """
@@ -160,10 +169,15 @@ async def compare(tx: Tx) -> None:
     await tx.execute("ALTER TABLE rebuild.suspect ADD PRIMARY KEY (key)", timeout=_COMPARE_SECONDS)
 
 
-async def mend(tx: Tx, after: str) -> Mended | None:
-    """Look again at the next of them and write what differs; None where nobody is left.
+async def any_left(tx: Tx) -> bool:
+    """Whether there is somebody who had to wait for the live side."""
+    return bool(await tx.fetchval(_ANY_LEFT))
 
-    Both consumers wait, and have counted the same.
+
+async def mend(tx: Tx, after: str) -> Mended | None:
+    """Look again at the next of them and write what differs; None where nobody comes after that.
+
+    Both consumers wait; the shadow has counted all that the live side has, or more.
     """
     keys = [r[0] for r in await tx.fetch(_NEXT, after, BATCH)]
     if not keys:
@@ -171,7 +185,10 @@ async def mend(tx: Tx, after: str) -> Mended | None:
     await tx.execute("SET LOCAL enable_seqscan = off")  # the shadow's tables were never analysed
     await tx.fetch(_LOCK_PLACES, _TOPICS, keys)
     await tx.fetch(_LOCK_STATES, array(_customers(keys)))
-    last, kept = keys[-1], {r[0] for r in await tx.fetch(_KEPT, _TOPICS, keys)}
+    last, ahead = keys[-1], await _ahead(tx, keys)
+    keys = [key for key in keys if key not in ahead]
+    await tx.execute(_SETTLED, keys)
+    kept = {r[0] for r in await tx.fetch(_KEPT, _TOPICS, keys)}
     keys = [key for key in keys if key not in kept]
     different = await _mend_customers(tx, array(_customers(keys)))
     for statement in (_REMOVE_PLACES, _MEND_PLACES, _CLOSE_PARKED, _RELEASE_HELD):
@@ -179,8 +196,25 @@ async def mend(tx: Tx, after: str) -> Mended | None:
     return Mended(last, different, len(kept))
 
 
+async def _ahead(tx: Tx, keys: Sequence[str]) -> set[str]:
+    """Of whom the shadow has counted events that the live side has not come to yet.
+
+    To mend them now would take the news from these events: a late one would restate nothing. Whose places
+    differ although the live side has come as far has lost something.
+    """
+    places = await tx.fetch(_AHEAD, LIVE_GROUP, _TOPICS)
+    partitions = {topic: count for topic, _, count, _ in places}
+    ahead = {(topic, partition) for topic, partition, _, ahead in places if ahead}
+    some = [
+        key
+        for key in keys
+        if any((topic, partition_of(key, count)) in ahead for topic, count in partitions.items())
+    ]
+    return {r[0] for r in await tx.fetch(_ELSEWHERE, _TOPICS, some)}
+
+
 async def _mend_customers(tx: Tx, customers: str) -> int:
-    different = [r[0] for r in await tx.fetch(_DIFFERENT, customers, _NOTHING, _TOPICS)]
+    different = [r[0] for r in await tx.fetch(_DIFFERENT, customers, _NOTHING)]
     for statement in _MEND_FACTS:
         await tx.execute(statement, customers)
     await tx.execute(_MEND_STATES, customers, _NOTHING, array(different))

@@ -44,10 +44,9 @@ FROM public.consumer_offset l
 LEFT JOIN rebuild.consumer_offset r ON r.topic = l.topic AND r.partition = l.partition
 WHERE l.group_id = $1
 """
-_HOLD_LIVE = """
-SELECT next_offset FROM public.consumer_offset WHERE group_id = $1 ORDER BY topic, partition FOR UPDATE
-"""
-_HOLD_SHADOW = "SELECT next_offset FROM rebuild.consumer_offset ORDER BY topic, partition FOR UPDATE"
+# Whole, since a partition claimed only now has no row to hold yet.
+_HOLD_LIVE = "LOCK TABLE public.consumer_offset IN EXCLUSIVE MODE"
+_HOLD_SHADOW = "LOCK TABLE rebuild.consumer_offset IN EXCLUSIVE MODE"
 
 
 async def create(tx: Tx, *, anew: bool) -> None:
@@ -65,6 +64,11 @@ async def create(tx: Tx, *, anew: bool) -> None:
         )
 
 
+async def is_there(tx: Tx) -> bool:
+    """Whether there is a shadow, of a rebuild that goes on or of one that was given up."""
+    return bool(await tx.fetchval("SELECT to_regnamespace($1) IS NOT NULL", SCHEMA))
+
+
 async def drop(tx: Tx) -> None:
     """Remove the shadow."""
     await tx.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
@@ -78,9 +82,9 @@ async def progress(tx: Tx) -> tuple[int, int]:
 
 async def hold_live(tx: Tx) -> None:
     """Let the live consumer wait where it is until this transaction ends."""
-    await tx.fetch(_HOLD_LIVE, LIVE_GROUP)
+    await tx.execute(_HOLD_LIVE)
 
 
 async def hold(tx: Tx) -> None:
     """Let the shadow's consumer wait where it is until this transaction ends."""
-    await tx.fetch(_HOLD_SHADOW)
+    await tx.execute(_HOLD_SHADOW)

@@ -34,10 +34,13 @@ _CANCEL = """
 UPDATE rebuild_run SET phase = 'cancelled', problem = 'cancelled by ' || $2, finished_at = $3
 WHERE id = $1 AND phase IN ('waiting', 'replaying') RETURNING *
 """
-_FAILED = "UPDATE rebuild_run SET phase = 'failed', problem = $2, finished_at = now() WHERE id = $1"
+_FAILED = """
+UPDATE rebuild_run SET phase = 'failed', problem = $2, finished_at = now()
+WHERE id = $1 AND phase IN ('waiting', 'replaying')
+"""
 
 
-class CancelledError(Exception):
+class GivenUpError(Exception):
     """Somebody has given this rebuild up."""
 
 
@@ -83,18 +86,18 @@ async def list_runs(tx: Tx, limit: int) -> list[RebuildRun]:
 
 
 async def note(tx: Tx, run_id: UUID, total: int, done: int, per_second: int) -> None:
-    """How far it is; raises `CancelledError`."""
+    """How far it is; raises `GivenUpError`."""
     await _go_on(tx, _NOTE, run_id, total, done, per_second)
 
 
 async def add_different(tx: Tx, run_id: UUID, customers: int) -> None:
     """The states of so many more customers were different, and are mended in this transaction; raises
-    `CancelledError`."""
+    `GivenUpError`."""
     await _go_on(tx, _ADD_DIFFERENT, run_id, customers)
 
 
 async def finish(tx: Tx, run_id: UUID, kept: int) -> RebuildRun:
-    """It is done; answers what was found. Raises `CancelledError`."""
+    """It is done; answers what was found. Raises `GivenUpError`."""
     return await _go_on(tx, _DONE, run_id, kept)
 
 
@@ -112,7 +115,7 @@ async def cancel(tx: Tx, run_id: UUID, by: str, at: datetime) -> RebuildRun:
 async def _go_on(tx: Tx, statement: str, run_id: UUID, *given: int) -> RebuildRun:
     found = await tx.fetchrow(statement, run_id, *given)
     if found is None:
-        raise CancelledError(f"rebuild {run_id} was cancelled")
+        raise GivenUpError(f"rebuild {run_id} was cancelled")
     return row(RebuildRun, found)
 
 
