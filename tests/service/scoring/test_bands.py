@@ -10,10 +10,12 @@ import pytest
 
 from scoring.app import SERVICE
 from scoring.bands import handlers
+from scoring.bands.domain import SET_ASIDE
 from scoring.bands.handlers import keep_bands, score_outdated
 from shared.events.scoring import ChurnBandChanged
 from shared.service import run_worker
 from tests.service.scoring.conftest import NOW, Scoring, cancelled, opened, placed
+from tests.service.scoring.test_crossings import make_unscorable
 
 DAY = timedelta(days=1)
 
@@ -162,6 +164,39 @@ async def test_figures_of_a_model_that_was_taken_back_are_computed_anew(scoring:
         await tx.execute("UPDATE customer_score SET model_version = 7")
     assert await score_outdated(scoring.db, scoring.clock, scoring.settings) == 1
     assert await scoring.value("SELECT model_version FROM customer_score") == 0
+
+
+async def test_those_who_cannot_be_scored_with_a_new_model_keep_their_figures_and_hold_up_no_other(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    broken, sound = [await regular(scoring) for _ in range(3)], await regular(scoring)
+    await scoring.look()
+    async with scoring.db.tx() as tx:
+        await tx.execute("UPDATE customer_score SET model_version = 7, weights_version = 2")
+        await tx.execute(
+            "UPDATE customer_score SET weights_version = 1 WHERE customer_id = ANY($1)", broken
+        )  # so they come first
+        await tx.execute("UPDATE customer_state SET due_at = NULL")
+    state = await scoring.value("SELECT state FROM customer_state WHERE customer_id = $1", sound)
+    await make_unscorable(scoring.db, broken)
+
+    async def with_model(version: int) -> set[str]:
+        listed = (await analyst.get(f"/v1/scores?model_version={version}")).json()["items"]
+        return {each["customer_id"] for each in listed}
+
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings, 3) == 3
+    assert await with_model(7) == {str(who) for who in [*broken, sound]}
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings, 3) == 1
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings, 3) == 0
+    assert await with_model(7) == {str(who) for who in broken}
+    assert await with_model(0) == {str(sound)}
+    async with scoring.db.tx() as tx:
+        await tx.execute("UPDATE customer_state SET state = $1", state)
+    scoring.clock.advance(SET_ASIDE - timedelta(seconds=1))
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings, 3) == 0
+    scoring.clock.advance(timedelta(seconds=1))
+    assert await score_outdated(scoring.db, scoring.clock, scoring.settings, 3) == 3
+    assert await with_model(0) == {str(who) for who in [*broken, sound]}
 
 
 async def test_figures_are_computed_anew_when_time_has_changed_them_and_not_before(scoring: Scoring) -> None:

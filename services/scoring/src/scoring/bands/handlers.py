@@ -99,7 +99,7 @@ async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -
 async def score_outdated(db: Database, clock: Clock, settings: ScoringSettings, limit: int = BATCH) -> int:
     """Score those whose figures are of a model or of weights that are served no more; answers how many."""
     return await _score(
-        db, clock, settings, "model", lambda tx, served: store.find_outdated(tx, served, limit)
+        db, clock, settings, "model", lambda tx, served: store.find_outdated(tx, served, clock.now(), limit)
     )
 
 
@@ -140,6 +140,7 @@ async def _score(
 async def _save(tx: Tx, outcome: Outcome, served: Served, now: datetime) -> None:
     await store.save(tx, outcome.scores, served, now)
     await store.forget(tx, outcome.gone, served)
+    await store.set_aside(tx, list(outcome.failures), now + SET_ASIDE)
     await store.set_timers(tx, outcome.timers)
     await emit(tx, *outcome.changes, at=now)
 

@@ -31,7 +31,7 @@ SELECT *, xmin FROM customer_state WHERE due_at <= $1 AND customer_id <> ALL($3)
 """)
 _OUTDATED = """
 SELECT s.*, s.xmin FROM customer_score c JOIN customer_state s ON s.customer_id = c.customer_id
-WHERE (c.model_version, c.weights_version) {} ($1, $2)
+WHERE (c.model_version, c.weights_version) {} ($1, $2) AND (c.aside_until IS NULL OR c.aside_until <= $4)
 ORDER BY c.model_version, c.weights_version LIMIT $3
 """
 _OLDER, _NEWER = _WITH_TOLD.format(_OUTDATED.format("<")), _WITH_TOLD.format(_OUTDATED.format(">"))
@@ -64,7 +64,7 @@ ON CONFLICT (customer_id) DO UPDATE
 SET churn = excluded.churn, band = excluded.band, p_alive = excluded.p_alive,
     expected_purchases = excluded.expected_purchases, loyalty = excluded.loyalty,
     value_minor = excluded.value_minor, model_version = excluded.model_version,
-    weights_version = excluded.weights_version, scored_at = excluded.scored_at,
+    weights_version = excluded.weights_version, scored_at = excluded.scored_at, aside_until = NULL,
     changed = pg_current_xact_id()::text::bigint
 """
 # Not deleted: whoever reads what has changed could not see that.
@@ -73,6 +73,7 @@ UPDATE customer_score
 SET band = NULL, model_version = $2, weights_version = $3, changed = pg_current_xact_id()::text::bigint
 WHERE customer_id = ANY($1) AND (band IS NOT NULL OR (model_version, weights_version) <> ($2, $3))
 """
+_SET_ASIDE = "UPDATE customer_score SET aside_until = $2 WHERE customer_id = ANY($1)"
 # Nothing else: the list says with `as_of` that it shows them as they were before.
 _TELL = """
 UPDATE customer_score c SET band = n.band
@@ -118,10 +119,10 @@ async def find_beginning(tx: Tx, now: datetime, after: Place, limit: int) -> tup
     return [one for one in found if one.band], after, len(found) == limit
 
 
-async def find_outdated(tx: Tx, served: Served, limit: int) -> list[Due]:
+async def find_outdated(tx: Tx, served: Served, now: datetime, limit: int) -> list[Due]:
     """Customers last scored with another model, an older one or a newer one that was taken back, or with
-    other weights of loyalty."""
-    given = (*_computed_with(served), limit)
+    other weights of loyalty; without those set aside, or they would come first at every look."""
+    given = (*_computed_with(served), limit, now)
     return await _find(tx, _OLDER, *given) or await _find(tx, _NEWER, *given)
 
 
@@ -183,6 +184,12 @@ async def forget(tx: Tx, customer_ids: Sequence[UUID], served: Served) -> None:
     """From now on there are no figures of these customers: they have no purchase left."""
     if customer_ids:
         await tx.execute(_FORGET, customer_ids, *_computed_with(served))
+
+
+async def set_aside(tx: Tx, customer_ids: Sequence[UUID], until: datetime) -> None:
+    """They keep the figures they have: those of another model are not computed anew until then."""
+    if customer_ids:
+        await tx.execute(_SET_ASIDE, customer_ids, until)
 
 
 async def tell(tx: Tx, bands: Mapping[UUID, Band]) -> None:

@@ -13,7 +13,8 @@ class CustomerScore(ScoringTable, table=True):
     """The figures last computed of a customer who has bought, and the churn band last told.
 
     `changed` is the transaction that wrote the row last, so that readers can ask for what is new to them.
-    Rows are never deleted; without a band there are no figures (any more).
+    Rows are never deleted; without a band there are no figures (any more). Where newer figures could not be
+    computed the row keeps those it has, and the model they are of, and `aside_until` says when to try again.
     """
 
     __tablename__ = "customer_score"
@@ -33,6 +34,7 @@ class CustomerScore(ScoringTable, table=True):
     model_version: int = Field(sa_type=Integer)
     weights_version: int = Field(sa_type=Integer)
     scored_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    aside_until: datetime | None = Field(sa_type=DateTime(timezone=True))
     changed: int = Field(
         sa_column=Column(
             BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")
