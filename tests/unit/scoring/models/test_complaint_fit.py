@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scoring.models.arrays import Bools, Floats
 from scoring.models.complaint_clock import Clock
 from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
 from scoring.models.complaint_fit import ClockFit, fit_clock
-from scoring.models.complaint_likelihood import CLOSING, NAMES, Loud, log_likelihood_with_gradient
+from scoring.models.complaint_likelihood import CLOSING, LEAVING, NAMES, Loud, log_likelihood_with_gradient
 from scoring.models.complaint_signs import History
 from scoring.models.complaints import PHASES, Complaint, Schedules
 from scoring.models.metrics import auc
@@ -157,6 +158,27 @@ def test_few_complaints_are_not_enough_to_go_by() -> None:
     few = replace(world.found, complaints=complaint_fit.ENOUGH_COMPLAINTS - 1)
     assert not few.usable
     assert few.why_not == "199 complaints are fewer than 200"
+
+
+def test_a_search_with_a_given_effect_that_comes_to_no_end_is_no_evidence_against_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have stopped far below the peak, so that the estimate seems to explain the data much better."""
+    climb = complaint_fit._Search._climb
+
+    def stuck(search: Any, data: Any, start: Floats, free: Bools, hessian: Floats) -> Any:
+        found = climb(search, data, start, free, hessian)
+        if free[LEAVING].any():
+            return found
+        return found._replace(log_likelihood=found.log_likelihood - 1000, converged=False)
+
+    monkeypatch.setattr(complaint_fit._Search, "_climb", stuck)
+    world = simulate(Kind(), 500, 5)
+    found = fit_clock(world.rows, world.schedules, world.complaints)
+    assert found.purchase.converged
+    assert (found.statistic, found.p_value, found.p_assumed) == (0, 1, 1)
+    assert not found.usable
+    assert "not clear" in found.why
 
 
 def test_without_complaints_the_fit_is_the_plain_one_and_nothing_is_claimed() -> None:

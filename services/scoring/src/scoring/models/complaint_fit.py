@@ -8,7 +8,8 @@ too (`complaint_signs`). Whether a closing is a sign of life as well is decided 
 The prior of γ is N(0, 2²): the sign is free. Whether complaints make customers leave is a likelihood-ratio
 test against γ = 0, with as many degrees of freedom as phases that occurred; of others what is assumed stays.
 Where no effect would explain the data as well, the same test is made against the effect assumed: what the
-data clearly contradict must not serve in their stead.
+data clearly contradict must not serve in their stead. Where the search for the best explanation with such a
+γ comes to no end, its ln L may be too low, and the gain over it too high: that is no evidence (p = 1).
 Complaints that slow buying for a while without ending it look like leaving: that cannot be told apart by x,
 t_x and T, and γ then says so much.
 """
@@ -69,7 +70,8 @@ class ClockFit:
     complaints: int
     log_likelihood: float
     statistic: float
-    """Twice the gain in ln L over γ = 0: the evidence that complaints make customers leave, or stay."""
+    """Twice the gain in ln L over γ = 0: the evidence that complaints make customers leave, or stay. 0 where
+    the search for what explains the data best with γ = 0 came to no end."""
     p_value: float
     p_assumed: float | None = None
     """Of the test against the effect assumed; None where no effect is out of the question already."""
@@ -97,8 +99,8 @@ class ClockFit:
         assumed = 1.0 if self.p_assumed is None else self.p_assumed
         if not (self.p_value < SIGNIFICANT or assumed < SIGNIFICANT):
             return (
-                f"p = {self.p_value:.2g} is not below {SIGNIFICANT}: no effect explains the data as well,"
-                f" and so does the effect assumed (p = {assumed:.2g})"
+                f"p = {self.p_value:.2g} is not below {SIGNIFICANT}: it is not clear that no effect explains"
+                f" the data worse, nor that the effect assumed does (p = {assumed:.2g})"
             )
         if not self.purchase.converged:
             return "the search for the most probable effect did not come to an end"
@@ -131,7 +133,8 @@ def fit_clock(
 
     def against(effect: Gamma) -> tuple[float, float]:
         """Twice the gain in ln L over it, and how probable such a gain would be if it were true."""
-        gain = max(2 * (peak.log_likelihood - search.with_effect(peak, effect).log_likelihood), 0.0)
+        below = search.with_effect(peak, effect)
+        gain = max(2 * (peak.log_likelihood - below.log_likelihood), 0.0) if below.converged else 0.0
         return gain, float(special.chdtrc(int(phases.sum()), gain))
 
     gain, p_value = against(NO_EFFECT)
