@@ -19,8 +19,9 @@ class ScoringSettings(ServiceSettings):
     margin: float = Field(0.3, gt=0, le=1)
     """The share of an amount that is earned, for the value of a customer."""
     assumed_effect_open: float = Field(PRIOR_GAMMA.open, ge=-10, le=10)
-    """By how much, in logarithms, an open complaint of severity 1 is assumed to change the hazard of leaving,
-    until the data tell; 1.5 is 4.5 times. Then the same of the weeks after a bad or a good resolution."""
+    """By how much, in logarithms, an open major complaint is assumed to change the hazard of leaving, until
+    the data tell; 1.5 is 4.5 times. Then the same of the weeks after a bad or a good resolution. Of a minor
+    one it is half, of a critical one one and a half times as much."""
     assumed_effect_mishandled: float = Field(PRIOR_GAMMA.mishandled, ge=-10, le=10)
     assumed_effect_recovered: float = Field(PRIOR_GAMMA.recovered, ge=-10, le=10)
     information_value_minor: int | None = Field(None, ge=0, le=10**15)

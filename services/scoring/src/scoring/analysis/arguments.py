@@ -15,8 +15,9 @@ def add_assumed_effect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--assumed-effect", type=_change, nargs=len(PHASES), default=None,
         metavar=tuple(phase.upper() for phase in PHASES),
-        help="what complaints are assumed to do to the hazard of leaving, in logarithms at severity 1, where"
-        f" the data do not tell; default {' '.join(f'{value:g}' for value in believed)}",
+        help="what a major complaint is assumed to do to the hazard of leaving, in logarithms, where the"
+        " data do not tell; a minor one does half of it, a critical one one and a half times as much;"
+        f" default {' '.join(f'{value:g}' for value in believed)}",
     )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ class ServeModel(Body):
 
 
 class ComplaintEffectView(View):
-    """What the data say of complaints. `gamma`: `open`, `mishandled` and `recovered` in logarithms of the
-    hazard of leaving, at severity 1; the others say how complaints come, and how far they are signs of life.
+    """What the data say of complaints. `gamma`: what a major complaint does, `open`, `mishandled` and
+    `recovered`, in logarithms of the hazard of leaving; the others say how complaints come, and how far they
+    are signs of life.
     `statistic` and `p_value` are of the likelihood-ratio test against no effect, with the number of
     `complaints` behind it; `p_assumed` of the same test against the effect assumed, null where no effect is
     out of the question already. `used` where they are enough and one of the tests is clear; `why`, or why

@@ -11,7 +11,8 @@ from .complaints import PHASES
 
 @dataclass(frozen=True, slots=True)
 class Gamma:
-    """By how much, in logarithms, each phase of a complaint of severity 1 changes the hazard of leaving.
+    """By how much, in logarithms, each phase of a complaint of weight 1, a major one, changes the hazard of
+    leaving.
 
     `open`, `mishandled` and `recovered` are γ. The other fields are what is estimated along with it, so that
     it is right; as given here they say nothing. `coming_…` is how complaints come (`complaint_signs`): a, b,
@@ -46,6 +47,6 @@ def named(of_complaints: Mapping[str, float]) -> dict[str, float]:
 
 NO_EFFECT = Gamma(0.0, 0.0, 0.0)
 PRIOR_GAMMA = Gamma(open=1.5, mishandled=2.0, recovered=0.3)
-"""Believed until there are data: an open complaint makes leaving 4.5 times as likely per week, a
-mishandled one 7.4 times, so that most such customers are lost within the window; a good recovery takes nearly
-all of it back (1.3 times), but makes nobody better than before."""
+"""Believed until there are data: an open major complaint makes leaving 4.5 times as likely per week,
+a mishandled one 7.4 times, so that most such customers are lost within the window; a good recovery takes
+nearly all of it back (1.3 times), but makes nobody better than before."""
