@@ -106,6 +106,22 @@ class Database:
             await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield tx
 
+    @asynccontextmanager
+    async def alone(self, number: int) -> AsyncIterator[bool]:
+        """Whether nobody else is within this number's block at this moment, in whichever process; a crash
+        lets go. It takes a connection for as long."""
+        async with self.read() as connection:
+            mine: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
+            try:
+                yield mine
+            finally:
+                try:
+                    if mine:
+                        await connection.execute("SELECT pg_advisory_unlock($1)", number)
+                except BaseException:
+                    connection.terminate()  # or the pool would keep it, and the lock with it
+                    raise
+
     def _acquire(self) -> Any:
         # A limit costs a task of its own, so there is one only where there may be a wait.
         return self._pool.acquire(timeout=None if self._pool.get_idle_size() else PATIENCE_SECONDS)

@@ -1,7 +1,8 @@
 """Models: the published prior, fitting by command and on schedule, one at a time."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from random import Random
 from uuid import UUID, uuid4
@@ -10,6 +11,8 @@ import httpx
 import pytest
 
 from scoring.care import handlers, store
+from scoring.rebuilding import store as rebuilding
+from shared.db import Database
 from shared.events.scoring import ModelFitted
 from shared.web.concurrency import etag
 from tests.service.scoring.conftest import NOW, Scoring, created, placed
@@ -153,20 +156,23 @@ async def test_the_worker_fits_when_the_model_is_old(scoring: Scoring, buyers: l
     assert await latest() == 2
 
 
-async def test_a_fit_that_is_stopped_while_it_lets_go_leaves_nobody_locked_out(scoring: Scoring) -> None:
-    async def fit(entered: asyncio.Event) -> None:
-        async with store.alone(scoring.db):
+@pytest.mark.parametrize("alone", [store.alone, rebuilding.alone], ids=["fit", "rebuild"])
+async def test_who_is_stopped_while_letting_go_leaves_nobody_locked_out(
+    scoring: Scoring, alone: Callable[[Database], AbstractAsyncContextManager[object]]
+) -> None:
+    async def act(entered: asyncio.Event) -> None:
+        async with alone(scoring.db):
             entered.set()
 
     for turns in range(6):
         entered = asyncio.Event()
-        fitting = asyncio.create_task(fit(entered))
+        acting = asyncio.create_task(act(entered))
         await entered.wait()
         for _ in range(turns):
             await asyncio.sleep(0)
-        fitting.cancel()
+        acting.cancel()
         with suppress(asyncio.CancelledError):
-            await fitting
+            await acting
     locks = """
         SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
         WHERE d.datname = current_database() AND l.locktype = 'advisory'

@@ -64,20 +64,13 @@ _INSERT_REPORT = "INSERT INTO model_report (version, page) VALUES ($1, $2)"
 @asynccontextmanager
 async def alone(db: Database) -> AsyncIterator[None]:
     """Refuse unless nobody else fits a model at this moment, in whichever process; a crash lets go."""
-    async with db.read() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ONE_AT_A_TIME):
+    async with db.alone(_ONE_AT_A_TIME) as mine:
+        if not mine:
             raise Conflict(
                 "A model is being fitted at this moment; see GET /v1/models when it is done, or try again.",
                 headers={"Retry-After": "5"},
             )
-        try:
-            yield
-        finally:
-            try:
-                await connection.execute("SELECT pg_advisory_unlock($1)", _ONE_AT_A_TIME)
-            except BaseException:
-                connection.terminate()  # or the pool would keep it, and the lock with it
-                raise
+        yield
 
 
 async def served(tx: Tx) -> Served:

@@ -1,7 +1,6 @@
 """SQL of rebuilds that were asked for."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from uuid import UUID
 
@@ -44,16 +43,9 @@ class GivenUpError(Exception):
     """Somebody has given this rebuild up."""
 
 
-@asynccontextmanager
-async def alone(db: Database) -> AsyncIterator[bool]:
+def alone(db: Database) -> AbstractAsyncContextManager[bool]:
     """Whether nobody else is rebuilding at this moment, in whichever process; a crash lets go."""
-    async with db.read() as connection:
-        mine: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ONE_AT_A_TIME)
-        try:
-            yield mine
-        finally:
-            if mine:
-                await connection.execute("SELECT pg_advisory_unlock($1)", _ONE_AT_A_TIME)
+    return db.alone(_ONE_AT_A_TIME)
 
 
 async def ask(tx: Tx, asked_by: str, at: datetime) -> RebuildRun:
