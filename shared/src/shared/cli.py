@@ -80,6 +80,11 @@ def on_database(url: str, act: Callable[[Database], Awaitable[int]], *, size: in
     return asyncio.run(run())
 
 
+def command_line_actor() -> str:
+    """Who decides by a command, as it is kept with the decision."""
+    return f"{getpass.getuser()} (command line)"
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {name}", description=f"Patron's {name} service")
     commands = parser.add_subparsers(required=True)
@@ -247,7 +252,7 @@ def _held(service: Service[S], settings: S, arguments: argparse.Namespace) -> in
                 missing = f"{gap.last_seq + 1}-{gap.next_held - 1} missing"
                 print(f"{gap.topic}\t{gap.key}\t{missing}\t{gap.held} held since {gap.since:%Y-%m-%dT%H:%MZ}")
             return
-        why = {"actor": f"{getpass.getuser()} (command line)", "reason": arguments.reason}
+        why = {"actor": command_line_actor(), "reason": arguments.reason}
         print(await gaps.skip_gap(tx, inbox, arguments.topic, arguments.key, **why))
 
     if arguments.action == "skip" and not (arguments.key and arguments.reason):
@@ -257,8 +262,6 @@ def _held(service: Service[S], settings: S, arguments: argparse.Namespace) -> in
 
 
 def _parked(service: Service[S], settings: S, arguments: argparse.Namespace) -> int:
-    actor = f"{getpass.getuser()} (command line)"
-
     async def act(tx: Tx, inbox: Inbox) -> None:
         if arguments.action == "list":
             for event in await parking.list_parked(tx, limit=200):
@@ -270,7 +273,7 @@ def _parked(service: Service[S], settings: S, arguments: argparse.Namespace) -> 
             found = await parking.get(tx, arguments.id)
             print(json.dumps(found.model_dump(), default=_text, indent=2, ensure_ascii=False))
             return
-        why = {"actor": actor, "reason": arguments.reason}
+        why = {"actor": command_line_actor(), "reason": arguments.reason}
         if arguments.action == "retry":
             left = await parking.retry(tx, inbox, arguments.id, **why)
         elif arguments.action == "discard":
@@ -287,7 +290,7 @@ def _parked(service: Service[S], settings: S, arguments: argparse.Namespace) -> 
         print(problem, file=sys.stderr)
         return 2
     if arguments.all:
-        return _retry_all(service, settings, actor, arguments.reason)
+        return _retry_all(service, settings, command_line_actor(), arguments.reason)
     return _in_transaction(service, settings, act)
 
 

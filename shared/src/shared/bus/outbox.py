@@ -89,12 +89,11 @@ async def emit(tx: Tx, *events: Event, at: datetime, caused_by: UUID | None = No
 
 def _later(places: Sequence[tuple[str, str]]) -> list[int]:
     """Of each, how many come after it at the same place."""
-    seen: Counter[tuple[str, str]] = Counter()
-    later = []
-    for place in reversed(places):
-        later.append(seen[place])
-        seen[place] += 1
-    return later[::-1]
+    left, later = Counter(places), []
+    for place in places:
+        left[place] -= 1
+        later.append(left[place])
+    return later
 
 
 _AFTER = """

@@ -27,10 +27,7 @@ def assumed_effect(arguments: argparse.Namespace) -> Gamma:
 
 
 def _change(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not -10 <= value <= 10:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from -10 to 10")
     return value
@@ -48,12 +45,17 @@ def number(low: float, high: float, what: str) -> Callable[[str], float]:
     """A number in (low, high]."""
 
     def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _float(text)
         if not low < value <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not {what} above {low:g} and up to {high:,.0f}")
         return value
 
     return read
+
+
+def _float(text: str) -> float:
+    """NaN, which lies in no range, where it is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

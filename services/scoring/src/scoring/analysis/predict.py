@@ -111,14 +111,16 @@ def _forecast(
             "churn": found.churn,
             "clv": None if spending is None else found.clv,
         }
-    module = PURCHASES[model.name]
-    discounted = module.discounted_purchases(model.params, x, t_x, T, *terms.schedule())
+    module, value = PURCHASES[model.name], None
+    if spending is not None:
+        discounted = module.discounted_purchases(model.params, x, t_x, T, *terms.schedule())
+        value = clv.of_purchases(discounted, spending, terms, x, mean_amount)
     return {
         "p_alive": module.p_alive(model.params, x, t_x, T),
         "expected_purchases": module.expected_purchases(model.params, x, t_x, T, horizon),
         "p_no_purchase": module.p_no_purchase(model.params, x, T, horizon),
         "churn": module.churn(model.params, x, t_x, T, horizon),
-        "clv": None if spending is None else clv.of_purchases(discounted, spending, terms, x, mean_amount),
+        "clv": value,
     }
 
 

@@ -5,14 +5,13 @@ there, 2 wrong use.
 """
 
 import argparse
-import getpass
 import sys
 
 from scoring.app import SERVICE
 from scoring.care import store
 from scoring.care.handlers import count, decide, make, serve_again
 from scoring.settings import ScoringSettings
-from shared.cli import on_database, settings_of
+from shared.cli import command_line_actor, on_database, settings_of
 from shared.clock import Clock
 from shared.db import Database
 
@@ -40,9 +39,10 @@ async def _list(db: Database, _settings: ScoringSettings, _arguments: argparse.N
 
 
 async def _serve(db: Database, _settings: ScoringSettings, arguments: argparse.Namespace) -> int:
-    actor = f"{getpass.getuser()} (command line)"
     async with db.tx() as tx:
-        attempt = await serve_again(tx, arguments.version, Clock().now(), actor, arguments.reason)
+        attempt = await serve_again(
+            tx, arguments.version, Clock().now(), command_line_actor(), arguments.reason
+        )
     print(f"model {attempt.model.version} is served")
     return 0
 

@@ -79,6 +79,7 @@ def _different_facts(table: Table) -> str:
     WHERE {_row(table, "l")} IS DISTINCT FROM {_row(table, "r")}"""
 
 
+_ELSEWHERE = "(l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)"
 _COMPARE = f"""
 CREATE UNLOGGED TABLE rebuild.suspect AS
 SELECT DISTINCT key FROM (
@@ -87,7 +88,7 @@ SELECT DISTINCT key FROM (
     WHERE l.state IS DISTINCT FROM coalesce(r.state, '\\x{_NOTHING.hex()}')
     UNION ALL
     SELECT key FROM public.stream_progress l FULL JOIN rebuild.stream_progress r USING (topic, key)
-    WHERE (l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)
+    WHERE {_ELSEWHERE}
     UNION ALL{" UNION ALL".join(map(_different_facts, FACTS))}
 ) s (key) WHERE key IS NOT NULL
 """
@@ -98,10 +99,9 @@ SELECT topic, partition, count(*) OVER (PARTITION BY topic), r.next_offset > l.n
 FROM public.consumer_offset l LEFT JOIN rebuild.consumer_offset r USING (topic, partition)
 WHERE l.group_id = $1 AND topic = ANY($2)
 """
-_ELSEWHERE = """
+_OF_OTHER_PLACES = f"""
 SELECT DISTINCT key FROM rebuild.stream_progress r LEFT JOIN public.stream_progress l USING (topic, key)
-WHERE topic = ANY($1) AND key = ANY($2)
-  AND (l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)
+WHERE topic = ANY($1) AND key = ANY($2) AND {_ELSEWHERE}
 """
 _NEXT = "SELECT key FROM rebuild.suspect WHERE key > $1 ORDER BY key LIMIT $2"
 # In this order the live consumer takes them too.
@@ -112,29 +112,19 @@ _LOCK_STATES = """
 SELECT FROM public.customer_state WHERE customer_id = ANY($1::text::uuid[]) ORDER BY customer_id FOR UPDATE
 """
 # The log alone does not say what a person decided of an event that could not be applied.
-_KEPT = """
-SELECT DISTINCT key FROM rebuild.stream_progress r JOIN public.stream_progress l USING (topic, key)
-WHERE topic = ANY($1) AND key = ANY($2) AND (r.parked OR r.held)
-  AND (l.last_seq, l.parked, l.held) IS DISTINCT FROM (r.last_seq, r.parked, r.held)
-"""
-_DIFFERENT = """
-SELECT id FROM unnest($1::text::uuid[]) AS n (id)
-LEFT JOIN public.customer_state l ON l.customer_id = id
-LEFT JOIN rebuild.customer_state r ON r.customer_id = id
-WHERE l.state IS DISTINCT FROM coalesce(r.state, $2) AND coalesce(l.customer_id, r.customer_id) IS NOT NULL
-"""
+_KEPT = f"{_OF_OTHER_PLACES} AND l.last_seq IS NOT NULL AND (r.parked OR r.held)"
 # What the replay met out of order is not news; what was not told yet still is.
 _MEND_STATES = """
 INSERT INTO public.customer_state AS l (customer_id, state, due_at, restated_from)
-SELECT n.id, coalesce(r.state, $2), now(), CASE WHEN d.id IS NOT NULL THEN c.state END
+SELECT n.id, coalesce(r.state, $2), now(), c.state
 FROM unnest($1::text::uuid[]) AS n (id)
-LEFT JOIN unnest($3::text::uuid[]) AS d (id) ON d.id = n.id
 LEFT JOIN public.customer_state c ON c.customer_id = n.id
 LEFT JOIN rebuild.customer_state r ON r.customer_id = n.id
 WHERE c.state IS DISTINCT FROM coalesce(r.state, $2) AND coalesce(c.customer_id, r.customer_id) IS NOT NULL
 ON CONFLICT (customer_id) DO UPDATE
 SET state = excluded.state, due_at = least(l.due_at, excluded.due_at),
     restated_from = coalesce(l.restated_from, excluded.restated_from)
+RETURNING customer_id
 """
 _MEND_FACTS = [statement(table) for table in FACTS for statement in (_remove_facts, _mend_facts)]
 _REMOVE_PLACES = """
@@ -190,10 +180,13 @@ async def mend(tx: Tx, after: str) -> Mended | None:
     await tx.execute(_SETTLED, keys)
     kept = {r[0] for r in await tx.fetch(_KEPT, _TOPICS, keys)}
     keys = [key for key in keys if key not in kept]
-    different = await _mend_customers(tx, array(_customers(keys)))
+    customers = array(_customers(keys))
+    for statement in _MEND_FACTS:
+        await tx.execute(statement, customers)
+    different = await tx.fetch(_MEND_STATES, customers, _NOTHING)
     for statement in (_REMOVE_PLACES, _MEND_PLACES, _CLOSE_PARKED, _RELEASE_HELD):
         await tx.execute(statement, _TOPICS, keys)
-    return Mended(last, different, len(kept))
+    return Mended(last, len(different), len(kept))
 
 
 async def _ahead(tx: Tx, keys: Sequence[str]) -> set[str]:
@@ -210,15 +203,7 @@ async def _ahead(tx: Tx, keys: Sequence[str]) -> set[str]:
         for key in keys
         if any((topic, partition_of(key, count)) in ahead for topic, count in partitions.items())
     ]
-    return {r[0] for r in await tx.fetch(_ELSEWHERE, _TOPICS, some)}
-
-
-async def _mend_customers(tx: Tx, customers: str) -> int:
-    different = [r[0] for r in await tx.fetch(_DIFFERENT, customers, _NOTHING)]
-    for statement in _MEND_FACTS:
-        await tx.execute(statement, customers)
-    await tx.execute(_MEND_STATES, customers, _NOTHING, array(different))
-    return len(different)
+    return {r[0] for r in await tx.fetch(_OF_OTHER_PLACES, _TOPICS, some)}
 
 
 def _customers(keys: Sequence[str]) -> list[UUID]:

@@ -10,14 +10,15 @@ from shared.errors import Conflict, NotFound
 
 _ONE_AT_A_TIME = 7468759
 
-_OPEN = "SELECT * FROM rebuild_run WHERE phase IN ('waiting', 'replaying')"
+_IS_OPEN = "phase IN ('waiting', 'replaying')"
+_OPEN = f"SELECT * FROM rebuild_run WHERE {_IS_OPEN}"
 _INSERT = """
 INSERT INTO rebuild_run (id, asked_by, asked_at, phase, events_total, events_done, events_per_second)
 VALUES ($1, $2, $3, 'waiting', 0, 0, 0) ON CONFLICT DO NOTHING
 """
-_NOTE = """
+_NOTE = f"""
 UPDATE rebuild_run SET phase = 'replaying', events_total = $2, events_done = $3, events_per_second = $4
-WHERE id = $1 AND phase IN ('waiting', 'replaying') RETURNING *
+WHERE id = $1 AND {_IS_OPEN} RETURNING *
 """
 _ADD_DIFFERENT = """
 UPDATE rebuild_run SET different = coalesce(different, 0) + $2
@@ -29,13 +30,13 @@ SET phase = 'done', events_done = events_total, customers = (SELECT count(*) FRO
     different = coalesce(different, 0), kept = $2, finished_at = now()
 WHERE id = $1 AND phase = 'replaying' RETURNING *
 """
-_CANCEL = """
+_CANCEL = f"""
 UPDATE rebuild_run SET phase = 'cancelled', problem = 'cancelled by ' || $2, finished_at = $3
-WHERE id = $1 AND phase IN ('waiting', 'replaying') RETURNING *
+WHERE id = $1 AND {_IS_OPEN} RETURNING *
 """
-_FAILED = """
+_FAILED = f"""
 UPDATE rebuild_run SET phase = 'failed', problem = $2, finished_at = now()
-WHERE id = $1 AND phase IN ('waiting', 'replaying')
+WHERE id = $1 AND {_IS_OPEN}
 """
 
 
