@@ -53,8 +53,8 @@ async def run(world: World, ids: list[UUID]) -> Table:
     async with _producing(bootstrap) as producer:
         before = await _follow(producer, connection, seconds=10)
         began = time.perf_counter()
-        await _ring(connection, ids[:MASS])
-        drained = asyncio.create_task(_drained(url))
+        rung_at = await _ring(connection, ids[:MASS])
+        drained = asyncio.create_task(_drained(url, rung_at))
         during = await _follow(producer, connection, until=drained)
         took = time.perf_counter() - began
     table.add_row(
@@ -105,7 +105,7 @@ async def _looks(connection: asyncpg.Connection) -> float:
     return float((1 / (weeks * 7 * 86_400)).mean() * customers)
 
 
-async def _ring(connection: asyncpg.Connection, mass: list[UUID]) -> None:
+async def _ring(connection: asyncpg.Connection, mass: list[UUID]) -> datetime:
     """As if all of them had reached a band just now: the one told last is another than theirs."""
     async with connection.transaction():
         await connection.execute(
@@ -116,12 +116,14 @@ async def _ring(connection: asyncpg.Connection, mass: list[UUID]) -> None:
         await connection.execute(
             "UPDATE customer_state SET due_at = clock_timestamp() WHERE customer_id = ANY($1)", mass
         )
+        rung_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return rung_at
 
 
-async def _drained(url: str) -> None:
+async def _drained(url: str, rung_at: datetime) -> None:
     connection = await asyncpg.connect(url)
-    due = "SELECT EXISTS (SELECT FROM customer_state WHERE due_at <= now() - interval '1 second')"
-    while await connection.fetchval(due):  # noqa: ASYNC110  (only the database knows)
+    due = "SELECT EXISTS (SELECT FROM customer_state WHERE due_at <= $1)"
+    while await connection.fetchval(due, rung_at):  # noqa: ASYNC110  (only the database knows)
         await asyncio.sleep(0.2)
     await connection.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,9 +12,10 @@ import pytest
 from scoring.app import SERVICE
 from scoring.bands import handlers
 from scoring.bands.domain import SET_ASIDE
-from scoring.bands.handlers import keep_bands, score_outdated
+from scoring.bands.handlers import keep_bands, look, score_outdated
 from shared.events.scoring import ChurnBandChanged
 from shared.service import run_worker
+from shared.testing.waiting import until
 from tests.service.scoring.conftest import NOW, Scoring, cancelled, opened, placed
 from tests.service.scoring.test_crossings import make_unscorable
 
@@ -122,6 +124,65 @@ async def test_a_mass_that_is_due_at_once_does_not_hold_up_who_is_due_later(
     assert late in {told.customer_id for told in await scoring.events()}
     assert [await scoring.look() for _ in range(3)] == [10, 10, 1]
     assert {told.customer_id for told in await scoring.events()} == {*mass, late}
+
+
+@pytest.fixture
+def ten_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that looks at ten at once, and waits an hour before its next look unless more are left."""
+    monkeypatch.setattr(handlers, "BATCH", 10)
+    monkeypatch.setattr(handlers, "EVERY_SECONDS", 3600)
+
+
+async def test_while_nothing_comes_in_a_mass_is_scored_without_a_pause(
+    scoring: Scoring, ten_at_a_time: None
+) -> None:
+    await scoring.tell(*[placed(uuid4(), NOW - DAY) for _ in range(35)])
+    worker = asyncio.create_task(keep_bands(scoring.db, scoring.clock, scoring.settings))
+    await until(lambda: _all_scored(scoring, 35))
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+
+async def test_customers_of_an_older_model_are_scored_without_a_pause(
+    scoring: Scoring, ten_at_a_time: None
+) -> None:
+    await scoring.tell(*[placed(uuid4(), NOW - DAY) for _ in range(35)])
+    while await scoring.look():
+        pass
+    async with scoring.db.tx() as tx:
+        await tx.execute("UPDATE customer_score SET model_version = 7")
+    await scoring.tell(*[placed(uuid4(), NOW - DAY) for _ in range(4)])
+    pauses = [await look(scoring.db, scoring.clock, scoring.settings) for _ in range(4)]
+    assert pauses == [0, 0, 0, 3600]
+    assert await scoring.value("SELECT count(*) FROM customer_score WHERE model_version = 0") == 39
+
+
+@pytest.mark.parametrize(("events_each_time", "pause"), [(0, 0), (1, 0), (10**9, 3600)])
+async def test_a_backlog_of_events_goes_on_while_a_mass_is_scored(
+    scoring: Scoring, ten_at_a_time: None, monkeypatch: pytest.MonkeyPatch, events_each_time: int, pause: int
+) -> None:
+    async with scoring.db.tx() as tx:
+        await tx.execute(
+            "INSERT INTO consumer_offset (group_id, topic, partition, next_offset, epoch, owner)"
+            " VALUES ('scoring', 'patron.orders', 0, 5, 1, 'a'), ('scoring', 'patron.orders', 1, 5, 1, 'b')"
+        )
+    await scoring.tell(*[placed(uuid4(), NOW - DAY) for _ in range(35)])
+    score = handlers.score_changed
+
+    async def beside_the_consumer(*given: Any) -> int:
+        async with scoring.db.tx() as tx:
+            await tx.execute(
+                "UPDATE consumer_offset SET next_offset = next_offset + $1 WHERE partition = 1",
+                events_each_time,
+            )
+        return await score(*given)
+
+    monkeypatch.setattr(handlers, "score_changed", beside_the_consumer)
+    assert await look(scoring.db, scoring.clock, scoring.settings) == pause
+
+
+async def _all_scored(scoring: Scoring, many: int) -> bool:
+    return bool(await scoring.value("SELECT count(*) = $1 FROM customer_score", many))
 
 
 async def test_an_event_moves_the_timer(scoring: Scoring) -> None:

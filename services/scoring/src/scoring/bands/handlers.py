@@ -34,7 +34,9 @@ WRITERS = 2
 EVERY_SECONDS = 0.5
 """Bands and lists follow an event or a timer within about this."""
 SHARE_OF_TIME = 0.25
-"""While much is due, so much of the worker's time goes here; the rest is for taking events in."""
+"""While a backlog of events is taken in, so much of the worker's time goes here; the rest is theirs."""
+BACKLOG = 1000
+"""So many events a second make one: below, taking them in leaves most of the worker's time to others."""
 
 _scored = Counter("patron_customers_scored", "Customers scored by this worker", ["because"])
 _changed = Counter("patron_band_changes", "Changes of churn band told by this worker")
@@ -45,14 +47,27 @@ async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> N
     told = store.FIRST
     while True:
         told = await tell_beginnings(db, clock, settings, told)
-        started = time.monotonic()
-        room = BATCH - await score_changed(db, clock, settings)
-        if room:
-            await score_outdated(db, clock, settings, room)
-        took = time.monotonic() - started
-        pause = max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1))
         # Never in step with another worker, who would score the same customers.
-        await asyncio.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311
+        await asyncio.sleep(await look(db, clock, settings) * random.uniform(0.7, 1.0))  # noqa: S311
+
+
+async def look(db: Database, clock: Clock, settings: ScoringSettings) -> float:
+    """Score a batch of whoever is due, or else outdated; answers after how many seconds to look again.
+
+    At once where there was a whole batch of them, as more are left, unless events come in by the thousand.
+    """
+    async with db.read() as tx:
+        reached = await store.events_taken_in(tx)
+    started = time.monotonic()
+    done = await score_changed(db, clock, settings)
+    if done < BATCH:
+        done += await score_outdated(db, clock, settings, BATCH - done)
+    took = time.monotonic() - started
+    async with db.read() as tx:
+        backlog = await store.events_taken_in(tx) - reached > BACKLOG * took
+    if done >= BATCH and not backlog:
+        return 0.0
+    return max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1))
 
 
 async def tell_beginnings(

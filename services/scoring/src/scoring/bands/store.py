@@ -85,6 +85,8 @@ FROM unnest($1::text::uuid[], $2::text::timestamptz[], $3::text::boolean[])
     AS n (customer_id, due_at, begins_band)
 WHERE s.customer_id = n.customer_id
 """
+# By all workers: each of them keeps PostgreSQL busy.
+_TAKEN_IN = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_offset"
 
 
 class Place(NamedTuple):
@@ -95,6 +97,11 @@ class Place(NamedTuple):
 
 
 FIRST = Place(datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
+
+
+async def events_taken_in(tx: Tx) -> int:
+    """How far in the logs the workers are, to be compared with how far they were before."""
+    return int(await tx.fetchval(_TAKEN_IN))
 
 
 async def find_due(tx: Tx, now: datetime, limit: int) -> list[Due]:
