@@ -125,7 +125,7 @@ async def unfinished(connection: Tx) -> list[str]:
     """What waits: unsent in the outbox, held for a predecessor, parked for a person."""
     found = []
     for what, condition in (
-        ("unsent", "outbox WHERE sent_at IS NULL"),
+        ("unsent", "outbox_unsent"),
         ("held", "held_event"),
         ("parked", "parked_event WHERE state IN ('parked', 'queued')"),
     ):

@@ -98,8 +98,8 @@ def lease_off() -> Iterator[None]:
     async def hold(_self: Relay) -> bool:
         return True
 
-    async def mark(_self: Relay, tx: Tx, ids: Sequence[int], _days: object) -> None:
-        await tx.execute("UPDATE outbox SET sent_at = now() WHERE id = ANY($1::bigint[])", ids)
+    async def mark(_self: Relay, tx: Tx, ids: Sequence[int]) -> None:
+        await tx.execute("DELETE FROM outbox_unsent WHERE id = ANY($1::bigint[])", ids)
 
     with patch.object(Relay, "hold_lease", hold), patch.object(Relay, "mark_sent", mark):
         yield

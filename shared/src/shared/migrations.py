@@ -66,7 +66,18 @@ CREATE TABLE idempotency_key (
 );
 CREATE INDEX idempotency_key_age ON idempotency_key (created_at);
 """
-"""Executed by each service's first migration. A later change is a V2 beside it, never an edit."""
+"""Executed by each service's first migration. A later change is a script beside it, never an edit."""
+
+# Without the default an older process, which knows nothing of the queue, fails to publish instead of
+# publishing what nobody would send.
+UNSENT_APART = """
+LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE;
+DROP INDEX outbox_unsent;
+CREATE TABLE outbox_unsent (id bigint PRIMARY KEY, day date NOT NULL);
+INSERT INTO outbox_unsent (id, day) SELECT id, day FROM outbox WHERE sent_at IS NULL;
+ALTER TABLE outbox DROP COLUMN sent_at, ALTER COLUMN day DROP DEFAULT;
+"""
+"""What is unsent has a table of its own."""
 
 
 def execute_script(script: str) -> None:

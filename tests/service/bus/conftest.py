@@ -17,7 +17,7 @@ from shared.bus.outbox import headers
 from shared.bus.reading import Delivery, Incoming
 from shared.db import Database, Tx, new_id
 from shared.events.event import EVENTS, Event, declare, encode
-from shared.migrations import SHARED_TABLES_V1
+from shared.migrations import SHARED_TABLES_V1, UNSENT_APART
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -70,7 +70,7 @@ async def bus_url(postgres: str) -> str:
     await admin.close()
     url = postgres.rsplit("/", 1)[0] + f"/{name}"
     connection = await asyncpg.connect(url)
-    await connection.execute(SHARED_TABLES_V1)
+    await connection.execute(SHARED_TABLES_V1 + UNSENT_APART)
     await connection.execute(
         "CREATE TABLE ledger (n serial, thing text, seq bigint, amount bigint, PRIMARY KEY (thing, seq))"
     )

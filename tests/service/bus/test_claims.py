@@ -57,7 +57,7 @@ async def test_what_was_read_under_an_earlier_claim_is_dropped(
 ) -> None:
     await publish(db, "a" * 5)
     async with running(Relay(db, lab)):
-        await until(partial(_is, db, "outbox WHERE sent_at IS NULL", 0))
+        await until(partial(_is, db, "outbox_unsent", 0))
 
     async def deadlock(_tx: Tx, _deliveries: Sequence[Delivery[Any]]) -> None:
         raise asyncpg.DeadlockDetectedError("deadlock detected")

@@ -4,11 +4,13 @@ import asyncio
 from collections import defaultdict
 from datetime import timedelta
 
+import asyncpg
 import msgspec
 import pytest
 
 from shared.bus.outbox import emit, keep_partitions, list_after
 from shared.db import Database
+from shared.migrations import SHARED_TABLES_V1, UNSENT_APART
 from tests.service.bus.conftest import NOW, Counted, count
 
 
@@ -73,9 +75,9 @@ async def test_partitions_are_made_ahead_and_dropped_only_when_wholly_sent(db: D
                 f" FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
             )
             await tx.execute(
-                "INSERT INTO outbox (day, topic, key, seq, event_id, type, at, payload, sent_at)"
-                " VALUES ($1, 't', 'k', $2, gen_random_uuid(), 'x.y.v1', now(), '',"
-                " CASE WHEN $3 THEN now() END)",
+                "WITH kept AS (INSERT INTO outbox (day, topic, key, seq, event_id, type, at, payload)"
+                " VALUES ($1, 't', 'k', $2, gen_random_uuid(), 'x.y.v1', now(), '') RETURNING id, day)"
+                " INSERT INTO outbox_unsent SELECT id, day FROM kept WHERE NOT $3",
                 day, days, sent,
             )  # fmt: skip
         await keep_partitions(tx)
@@ -83,3 +85,20 @@ async def test_partitions_are_made_ahead_and_dropped_only_when_wholly_sent(db: D
     assert f"outbox_{today + timedelta(days=7):%Y_%m_%d}" in names
     assert f"outbox_{today - timedelta(days=20):%Y_%m_%d}" not in names
     assert f"outbox_{today - timedelta(days=30):%Y_%m_%d}" in names, "an unsent event was thrown away"
+
+
+async def test_what_was_unsent_before_the_queue_had_its_table_is_still_sent(db: Database) -> None:
+    publish = (
+        "INSERT INTO former.outbox (topic, key, seq, event_id, type, at, payload{}) VALUES"
+        " ('t', 'k', $1, gen_random_uuid(), 'x.y.v1', now(), ''{})"
+    )
+    async with db.tx() as tx:
+        await tx.execute("CREATE SCHEMA former; SET LOCAL search_path = former")
+        await tx.execute(SHARED_TABLES_V1)
+        await tx.execute(publish.format(", sent_at", ", now()"), 1)
+        await tx.execute(publish.format("", ""), 2)
+        await tx.execute(UNSENT_APART)
+        unsent = await tx.fetch("SELECT seq FROM outbox JOIN outbox_unsent USING (id, day)")
+        assert [r["seq"] for r in unsent] == [2]
+        with pytest.raises(asyncpg.NotNullViolationError):  # an older process, which would not queue it
+            await tx.execute(publish.format("", ""), 3)

@@ -55,7 +55,7 @@ async def test_everything_published_arrives_once_and_in_order(db: Database, lab:
         await publish(db, "aaa", start=10)
         await until(lambda: _is(db, "ledger", 12))
     assert await ledger(db, "a") == [(1, 1), (2, 4), (3, 7), (4, 10), (5, 11), (6, 12)]
-    assert await count(db, "outbox WHERE sent_at IS NULL") == 0
+    assert await count(db, "outbox_unsent") == 0
     assert await count(db, "parked_event") == 0
 
 
@@ -66,7 +66,7 @@ async def _is(db: Database, what: str, number: int) -> bool:
 async def test_the_log_has_each_key_in_order(db: Database, lab: str) -> None:
     await publish(db, "abcde" * 40)
     async with running(Relay(db, lab)):
-        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+        await until(lambda: _is(db, "outbox_unsent", 0))
     by_key = defaultdict(list)
     for key, seq, _ in await read_log(lab, Counted.topic):
         by_key[key].append(seq)
@@ -79,7 +79,7 @@ async def test_a_backlog_is_read_while_it_is_sent_and_stays_in_order(db: Databas
             await emit(tx, *[Counted(thing=thing, amount=1) for thing in "abcde" * 130], at=NOW)
     async with running(Relay(db, lab)):
         await publish(db, "abcde")
-        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+        await until(lambda: _is(db, "outbox_unsent", 0))
     by_key = defaultdict(list)
     for key, seq, _ in await read_log(lab, Counted.topic):
         by_key[key].append(seq)
@@ -93,7 +93,7 @@ async def test_a_second_relay_stands_by_until_the_first_has_gone(db: Database, l
     await publish(db, "a")
     async with running(second):
         await first._give_up_lease()
-        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+        await until(lambda: _is(db, "outbox_unsent", 0))
 
 
 async def test_a_relay_that_slept_through_its_lease_marks_nothing(db: Database, lab: str) -> None:
@@ -106,7 +106,7 @@ async def test_a_relay_that_slept_through_its_lease_marks_nothing(db: Database, 
     async with producing(lab) as producer:
         with pytest.raises(LeaseLostError):
             await sleeper.send_once(producer)
-        assert await count(db, "outbox WHERE sent_at IS NULL") == 2
+        assert await count(db, "outbox_unsent") == 2
         assert await successor.send_once(producer) == 2
     async with running(Consumer(db, lab, Counted.topic, Ledger().handlers)):
         await until(lambda: _is(db, "ledger", 2))  # what both sent counts once
@@ -172,7 +172,7 @@ async def test_the_outbox_is_not_blocked_behind_a_backup(db: Database, lab: str)
 async def test_a_consumer_that_slept_is_fenced_and_applies_nothing(db: Database, lab: str) -> None:
     await publish(db, "a")
     async with running(Relay(db, lab)):
-        await until(lambda: _is(db, "outbox WHERE sent_at IS NULL", 0))
+        await until(lambda: _is(db, "outbox_unsent", 0))
     group = Counted.topic
     sleeper, successor = (Consumer(db, lab, group, Ledger().handlers) for _ in range(2))
     partitions = {TopicPartition(Counted.topic, p) for p in range(3)}

@@ -12,19 +12,25 @@ from shared.telemetry import current_trace_id, current_traceparent
 
 # The sequence is taken under the row lock of its key, so per key: sequence order = commit order = id order.
 # What is sent must not be lost by a crash, so the commit waits for the disk whatever was said before.
+# What is unsent has a table of its own: marked in its row, that would be written again, in every index.
 _APPEND = """
 WITH taken AS (
     INSERT INTO stream_seq (topic, key, seq)
     SELECT * FROM unnest($1::text::text[], $2::text::text[], $3::text::bigint[])
     ON CONFLICT (topic, key) DO UPDATE SET seq = stream_seq.seq + excluded.seq
     RETURNING topic, key, seq, set_config('synchronous_commit', NULL, true)
+), kept AS (
+    INSERT INTO outbox (day, topic, key, seq, event_id, type, payload, at,
+                        correlation_id, causation_id, traceparent)
+    SELECT (now() AT TIME ZONE 'utc')::date, topic, key, t.seq - e.later, e.event_id, e.type,
+           decode(e.payload, 'base64'), $10, $11, $12, $13
+    FROM unnest($4::text::text[], $5::text::text[], $6::text::bigint[], $7::text::uuid[], $8::text::text[],
+                $9::text::text[]) WITH ORDINALITY AS e (topic, key, later, event_id, type, payload, n)
+    JOIN taken t USING (topic, key) ORDER BY e.n RETURNING id, day, seq
+), waiting AS (
+    INSERT INTO outbox_unsent (id, day) SELECT id, day FROM kept
 )
-INSERT INTO outbox (topic, key, seq, event_id, type, payload, at,
-                    correlation_id, causation_id, traceparent)
-SELECT topic, key, t.seq - e.later, e.event_id, e.type, decode(e.payload, 'base64'), $10, $11, $12, $13
-FROM unnest($4::text::text[], $5::text::text[], $6::text::bigint[], $7::text::uuid[], $8::text::text[],
-            $9::text::text[]) WITH ORDINALITY AS e (topic, key, later, event_id, type, payload, n)
-JOIN taken t USING (topic, key) ORDER BY e.n RETURNING seq
+SELECT seq FROM kept
 """
 
 # The same for the usual case of one event: a tenth of the planning and none of the sorting.
@@ -33,10 +39,15 @@ WITH taken AS (
     INSERT INTO stream_seq (topic, key, seq) VALUES ($1, $2, 1)
     ON CONFLICT (topic, key) DO UPDATE SET seq = stream_seq.seq + 1
     RETURNING seq, set_config('synchronous_commit', NULL, true)
+), kept AS (
+    INSERT INTO outbox (day, topic, key, seq, event_id, type, payload, at,
+                        correlation_id, causation_id, traceparent)
+    SELECT (now() AT TIME ZONE 'utc')::date, $1, $2, taken.seq, $3, $4, $5, $6, $7, $8, $9 FROM taken
+    RETURNING id, day, seq
+), waiting AS (
+    INSERT INTO outbox_unsent (id, day) SELECT id, day FROM kept
 )
-INSERT INTO outbox (topic, key, seq, event_id, type, payload, at,
-                    correlation_id, causation_id, traceparent)
-SELECT $1, $2, taken.seq, $3, $4, $5, $6, $7, $8, $9 FROM taken RETURNING seq
+SELECT seq FROM kept
 """
 
 
@@ -166,6 +177,11 @@ _OLD = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'outbox'::regclass AND c.relname ~ '^outbox_\\d'
   AND c.relname < 'outbox_' || to_char((now() AT TIME ZONE 'utc')::date - 7, 'YYYY_MM_DD')
+  AND c.relname <> ALL(SELECT 'outbox_' || to_char(day, 'YYYY_MM_DD') FROM outbox_unsent)
+"""
+_OLD_ELSEWHERE = """
+DELETE FROM outbox_default WHERE day < (now() AT TIME ZONE 'utc')::date - 7
+AND id <> ALL(SELECT id FROM outbox_unsent)
 """
 
 
@@ -183,9 +199,5 @@ async def keep_partitions(tx: Tx) -> None:
             f" FOR VALUES FROM ('{day['first']}') TO ('{day['next']}')"
         )
     for old in await tx.fetch(_OLD):
-        unsent = await tx.fetchval(f"SELECT EXISTS (SELECT FROM {old['relname']} WHERE sent_at IS NULL)")
-        if not unsent:
-            await tx.execute(f"DROP TABLE {old['relname']}")
-    await tx.execute(
-        "DELETE FROM outbox_default WHERE sent_at IS NOT NULL AND day < (now() AT TIME ZONE 'utc')::date - 7"
-    )
+        await tx.execute(f"DROP TABLE {old['relname']}")
+    await tx.execute(_OLD_ELSEWHERE)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
 from functools import lru_cache
 from struct import iter_unpack
 from uuid import uuid4
@@ -42,26 +41,27 @@ WHERE relay_lease.owner = excluded.owner OR relay_lease.expires_at < now()
 RETURNING epoch
 """
 _GIVE_UP_LEASE = "UPDATE relay_lease SET expires_at = now() WHERE name = 'outbox' AND owner = $1"
+# Not those after the last one read: what commits late has a lower id.
 _UNSENT = f"""
-SELECT id, day, topic, key, seq, event_id, type, at, correlation_id, causation_id, traceparent, payload,
-       extract(epoch FROM clock_timestamp() - created_at)::float AS age
-FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT {BATCH}
+WITH next AS MATERIALIZED (
+    SELECT id, day FROM outbox_unsent WHERE id <> ALL($1::bigint[]) ORDER BY id LIMIT {BATCH}
+)
+SELECT id, topic, key, seq, event_id, type, at, correlation_id, causation_id, traceparent, payload
+FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM next)) AND day = ANY(ARRAY(SELECT day FROM next))
+ORDER BY id
 """
-# Not those after the last one: what commits late has a lower id.
-_UNSENT_BUT = _UNSENT.replace("IS NULL", "IS NULL AND id <> ALL($1::bigint[])")
-# The planner takes few to be unsent, and would sort all of them for every batch.
-_IN_ORDER_OF_INDEX = "SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
-_BACKLOG = """
+_OLDEST = """
 SELECT extract(epoch FROM clock_timestamp() - created_at)::float
-FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT 1
+FROM outbox WHERE (id, day) = (SELECT id, day FROM outbox_unsent ORDER BY id LIMIT 1)
 """
 _MARK_SENT = """
 WITH lease AS MATERIALIZED (
-    SELECT FROM relay_lease WHERE name = 'outbox' AND owner = $3 AND epoch = $4 FOR SHARE
+    SELECT FROM relay_lease WHERE name = 'outbox' AND owner = $2 AND epoch = $3 FOR SHARE
 )
-UPDATE outbox SET sent_at = now() FROM lease
-WHERE id = ANY($1::bigint[]) AND day = ANY($2::date[]) AND sent_at IS NULL
+DELETE FROM outbox_unsent USING lease WHERE id = ANY($1::bigint[])
 """
+# Plans are kept: one made while the tables were small must do when they have grown.
+_BY_INDEX = "SET LOCAL enable_seqscan = off"
 
 
 class LeaseLostError(Exception):
@@ -155,9 +155,12 @@ class Relay:
         except asyncpg.LockNotAvailableError:
             log.warning("outbox in use, a backup perhaps: its partitions are seen to later")
 
-    async def _measure_backlog(self) -> None:
+    async def _measure_backlog(self) -> bool:
+        """Tell the age of the oldest unsent event; answers whether there is one."""
         async with self._db.read() as connection:
-            _backlog.set(await connection.fetchval(_BACKLOG) or 0)
+            age = await connection.fetchval(_OLDEST)
+        _backlog.set(age or 0)
+        return age is not None
 
     async def hold_lease(self) -> bool:
         """Take the lease or renew it in good time; False while another relay holds it."""
@@ -184,7 +187,6 @@ class Relay:
         records = await (coming or self._read([]))
         if len(records) == BATCH:
             self._coming = asyncio.create_task(self._read([r["id"] for r in records]))
-        _backlog.set(records[0]["age"] if records else 0)
         if not records:
             return 0
         began = time.time()
@@ -206,7 +208,7 @@ class Relay:
         async with self._db.tx(
             wait_for_disk=False
         ) as tx:  # what a crash unmarks is sent twice, and counts once
-            await self.mark_sent(tx, [r["id"] for r in sent], sorted({r["day"] for r in sent}))
+            await self.mark_sent(tx, [r["id"] for r in sent])
         for (topic, _), (done, _) in zip(streams, results, strict=True):
             _sent.labels(topic).inc(len(done))
         record_messages("publish", SpanKind.PRODUCER, began, ((r["traceparent"], r["type"]) for r in sent))
@@ -217,12 +219,11 @@ class Relay:
 
     async def _read(self, but: Sequence[int]) -> list[asyncpg.Record]:
         """The oldest unsent events but for some that are being sent."""
-        if not but:
-            async with self._db.read() as connection:
-                return list(await connection.fetch(_UNSENT))
+        if not await self._measure_backlog():  # as it mostly is
+            return []
         async with self._db.tx() as tx:
-            await tx.execute(_IN_ORDER_OF_INDEX)
-            return list(await tx.fetch(_UNSENT_BUT, but))
+            await tx.execute(_BY_INDEX)
+            return list(await tx.fetch(_UNSENT, but))
 
     async def _forget_coming(self) -> None:
         """What was read ahead may be out of date."""
@@ -231,9 +232,12 @@ class Relay:
             await asyncio.gather(self._coming, return_exceptions=True)
             self._coming = None
 
-    async def mark_sent(self, tx: Tx, ids: Sequence[int], days: Sequence[date]) -> None:
+    async def mark_sent(self, tx: Tx, ids: Sequence[int]) -> None:
         """Mark events sent under the lease's epoch; raises `LeaseLostError` when the lease is another's."""
-        if ids and (await tx.execute(_MARK_SENT, ids, days, self.owner, self._epoch)) == "UPDATE 0":
+        if not ids:
+            return
+        await tx.execute(_BY_INDEX)
+        if (await tx.execute(_MARK_SENT, ids, self.owner, self._epoch)) == "DELETE 0":
             self._epoch = 0
             raise LeaseLostError
 

@@ -29,18 +29,15 @@ class StreamSeq(SharedTable, table=True):
 
 
 class Outbox(SharedTable, table=True):
-    """An event written with the change it tells of, waiting to be sent, then kept for republishing."""
+    """An event written with the change it tells of, kept for a week for republishing."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         Index("outbox_stream", "topic", "key", "seq", "day", unique=True),
-        Index("outbox_unsent", "id", postgresql_where=text("sent_at IS NULL")),
         {"postgresql_partition_by": "RANGE (day)"},
     )
     id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    day: date = Field(
-        sa_column=Column(Date, primary_key=True, server_default=text("((now() AT TIME ZONE 'utc')::date)"))
-    )
+    day: date = Field(sa_column=Column(Date, primary_key=True))
     topic: str = Field(sa_type=Text)
     key: str = Field(sa_type=Text)
     seq: int = Field(sa_type=BigInteger)
@@ -52,7 +49,14 @@ class Outbox(SharedTable, table=True):
     traceparent: str | None = Field(default=None, sa_type=Text)
     payload: bytes = Field(sa_type=BYTEA)
     created_at: datetime = Field(sa_column=_instant(default_now=True))
-    sent_at: datetime | None = Field(default=None, sa_column=_instant(nullable=True))
+
+
+class Unsent(SharedTable, table=True):
+    """An event of the outbox that is still to be sent."""
+
+    __tablename__ = "outbox_unsent"
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    day: date = Field(sa_column=Column(Date, nullable=False))
 
 
 class RelayLease(SharedTable, table=True):
