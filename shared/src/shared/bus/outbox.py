@@ -159,12 +159,13 @@ def headers(
         "ce_partitionkey": key,
         "ce_sequence": str(seq),
     }
-    optional = {
-        "ce_correlationid": correlation_id,
-        "ce_causationid": causation_id,
-        "ce_traceparent": traceparent,
-    }
-    return found | {name: value for name, value in optional.items() if value}
+    if correlation_id:
+        found["ce_correlationid"] = correlation_id
+    if causation_id:
+        found["ce_causationid"] = causation_id
+    if traceparent:
+        found["ce_traceparent"] = traceparent
+    return found
 
 
 # Partitions are made days ahead; one that still has an unsent event is never dropped.
