@@ -156,6 +156,18 @@ async def test_a_database_put_back_to_an_earlier_time_is_read_anew(
     assert (await page(analyst))["total"] == len(people) - 1
 
 
+async def test_what_was_scored_under_a_number_given_out_again_after_a_crash_is_seen(
+    scoring: Scoring, analyst: httpx.AsyncClient, people: list[UUID]
+) -> None:
+    await page(analyst)
+    async with scoring.db.tx() as tx:
+        await tx.execute("TRUNCATE server_run")  # as a crash does with what is unlogged
+        await tx.execute(
+            "UPDATE customer_score SET loyalty = 99.5, changed = 3 WHERE customer_id = $1", people[0]
+        )
+    assert (await page(analyst, sort="-loyalty"))["items"][0]["loyalty"] == 99.5
+
+
 async def test_a_process_is_ready_when_it_has_read_what_lists_show(
     scoring: Scoring, people: list[UUID]
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import scoring.bands.tables  # (imported so that their tables are known)
 import scoring.facts.tables
+import scoring.lists.tables
 import scoring.rebuilding.tables
 import scoring.value.tables
 import scoring.weights.tables  # noqa: F401

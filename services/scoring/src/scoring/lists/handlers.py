@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from scoring.lists import store
 from scoring.lists.domain import Columns, Found, Wanted
@@ -25,6 +26,7 @@ class Everybody:
         self._db = db
         self._columns = Columns()
         self._seen = 0
+        self._run: UUID | None = None
         self._asked = 0.0  # when what has changed was last asked for
         self._next_due: datetime | None = None
         self._alone = asyncio.Lock()
@@ -50,8 +52,9 @@ class Everybody:
         asked = time.monotonic()
         async with self._db.read() as tx:
             reached = await store.reached(tx)
-            if reached.all_before < self._seen:  # a backup was put back
-                self._columns, self._seen = Columns(), 0
+            if reached.run != self._run or reached.all_before < self._seen:
+                # PostgreSQL has crashed, or a backup was put back: what is new may have old numbers.
+                self._columns, self._seen, self._run = Columns(), 0, reached.run
             changed = await store.changed(tx, self._seen)
         if changed.size:
             await asyncio.to_thread(self._columns.take_in, changed)

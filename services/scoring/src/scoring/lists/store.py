@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,11 @@ from scoring.lists.domain import COLUMNS
 from shared.db import Tx
 
 _REACHED = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-       (SELECT min(due_at) FROM customer_state WHERE due_at IS NOT NULL)
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS all_before,
+       (SELECT min(due_at) FROM customer_state WHERE due_at IS NOT NULL) AS next_due,
+       (SELECT id FROM server_run) AS run
 """
+_NEW_RUN = "INSERT INTO server_run (id) VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING"
 _CHANGED = """
 SELECT customer_id, churn,
        (coalesce(array_position(ARRAY['low', 'medium', 'high', 'critical'], band), 0) - 1)::int2,
@@ -33,16 +36,21 @@ _HEAD, _TAIL = 19, 2
 
 
 class Reached(NamedTuple):
-    """Up to where figures are known: all transactions before one, and when the next customer is due."""
+    """Up to where figures are known: all transactions before one, when the next customer is due, and in which
+    run of the server that is."""
 
     all_before: int
     next_due: datetime | None
+    run: UUID | None
 
 
 async def reached(tx: Tx) -> Reached:
     """To be asked before what has changed, which is then as new at least."""
     (found,) = await tx.fetch(_REACHED)
-    return Reached(*found)
+    if found["run"] is None:
+        await tx.execute(_NEW_RUN)
+        (found,) = await tx.fetch(_REACHED)
+    return Reached(**found)
 
 
 async def changed(tx: Tx, since: int) -> NDArray[Any]:
