@@ -1,6 +1,5 @@
 """Bands: where they begin, how they are left, and what follows for a customer who is due."""
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -149,7 +148,7 @@ def test_bands_passed_while_nobody_looked_are_told_as_one_change_into_the_last()
 def test_a_change_that_an_event_made_was_not_crossed_by_time() -> None:
     opened = (Felt(b"a", 3, (Spell(micros(NOW), None, 0),)),)
     complained, bought = due(34, "low"), due(1, "critical")
-    fresh = replace(complained, state=msgspec.structs.replace(complained.state, complaints=1, recent=opened))
+    fresh = complained._replace(state=msgspec.structs.replace(complained.state, complaints=1, recent=opened))
     changes = score_due([fresh, bought], PUBLISHED, 90, NOW).changes
     assert [(change.before, change.crossed_at) for change in changes] == [("low", None), ("critical", None)]
 

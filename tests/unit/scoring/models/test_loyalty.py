@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 from scoring.models.loyalty import (
     INDICATORS,
     Evidence,
-    Standing,
     Weights,
     contributions_to_change,
     loyalty,
     quantile_grid,
     repeat_rate,
-    standing,
+    standings,
 )
 from scoring.models.pareto_nbd import PUBLISHED
 from scoring.models.rfm import Summary
@@ -54,12 +53,12 @@ def test_points_add_up_to_the_index(rate: float, known: Evidence, weighed: Weigh
     assert all(i.points == 0 for i in found.indicators.values() if not i.observed)
 
 
-@given(st.none() | shares, evidence, weights)
-def test_the_standing_is_the_index_and_the_coverage_to_the_last_digit(
-    rate: float | None, known: Evidence, weighed: Weights
-) -> None:
-    found = loyalty(rate, known, weighed)
-    assert standing(rate, known, weighed) == Standing(found.index, found.coverage)
+def test_where_nothing_that_counts_is_observed_there_is_no_index() -> None:
+    nothing, something = np.array([np.nan, np.nan, 0.5]), np.array([np.nan, 0.5, 0.5])
+    found = standings({"repeat_rate": nothing, "affection": something}, Weights(repeat_rate=0.3, affection=0))
+    assert np.isnan(found.index[:2]).all()
+    assert found.index[2] == 50
+    assert found.coverage[:2].tolist() == [0, 0]
 
 
 @given(shares, evidence, shares, evidence, weights)

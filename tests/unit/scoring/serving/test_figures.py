@@ -19,7 +19,7 @@ from scoring.models.complaints import PHASES, Schedules
 from scoring.models.score import Customers
 from scoring.models.score import score as score_of
 from scoring.serving.domain import CitedComplaint, Known, Scored, scores
-from scoring.serving.figures import concatenated, customers_of, figures, schedules_of, standings
+from scoring.serving.figures import concatenated, customers_of, figures, loyalty_of, schedules_of, standings
 from scoring.serving.texts import say
 from shared.testing import FixedClock
 
@@ -108,7 +108,19 @@ def test_a_customer_scores_alike_alone_and_among_others(
         person = customers_of([state], micros(NOW))
         alone = figures(person, PUBLISHED, 13.0)
         assert together.churn[row] == pytest.approx(alone.churn[0], rel=1e-9)
-        assert [loyal[row]] == standings([state], person, PUBLISHED)
+        assert loyal.index[row] == standings([state], person, PUBLISHED).index[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(lives(), min_size=1, max_size=5))
+def test_loyalty_is_the_same_to_the_last_digit_with_and_without_its_indicators(
+    many: list[tuple[list[Purchase], list[Complaint]]],
+) -> None:
+    states = [summarize([*bought, *complained]) for bought, complained in many]
+    people = customers_of(states, micros(NOW))
+    found, whole = standings(states, people, PUBLISHED), loyalty_of(states, people, PUBLISHED)
+    assert found.index.tolist() == [each.index for each in whole]
+    assert found.coverage.tolist() == [each.coverage for each in whole]
 
 
 @settings(max_examples=100, deadline=None)

@@ -48,8 +48,7 @@ def next_beginning(band: Band) -> float | None:
     return BEGINS[place] if place < len(BEGINS) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A customer to be scored: their state, the band last told, and how far their events are in."""
 
     customer_id: UUID
@@ -75,8 +74,7 @@ class Timer(NamedTuple):
     begins_band: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """A customer's figures as lists show them."""
 
     customer_id: UUID
@@ -141,14 +139,11 @@ def _of_each(due: Sequence[Due], compute: Callable[[Sequence[Due]], Outcome]) ->
 
 def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> Outcome:
     """Score them as of now."""
-    outcome = Outcome()
-    bought: list[Due] = []
-    for one in due:
-        outcome.timers[one.customer_id] = Timer(None)
-        if one.state.purchases:
-            bought.append(one)
-        else:
-            outcome.gone.append(one.customer_id)
+    outcome = Outcome(
+        gone=[one.customer_id for one in due if not one.state.purchases],
+        timers={one.customer_id: Timer(None) for one in due},
+    )
+    bought = [one for one in due if one.state.purchases]
     if not bought:
         return outcome
     states = [one.state for one in bought]
@@ -157,27 +152,32 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
     loyal = standings(states, people, served)
     if not np.isfinite([found.churn, found.p_alive, found.expected_purchases]).all():
         raise ArithmeticError("a figure is not a number")
-    for row, one in enumerate(bought):
-        risk = float(found.churn[row])
-        outcome.scores.append(
-            Score(
-                one.customer_id,
-                risk,
-                band_of(risk, one.band),
-                float(found.p_alive[row]),
-                float(found.expected_purchases[row]),
-                loyal[row].index or 0.0,
-                int(found.value_minor[row]),
-            )
+    bands = _bands(bought, found.churn)
+    outcome.scores = list(
+        map(
+            Score,
+            [one.customer_id for one in bought],
+            found.churn.tolist(),
+            bands,
+            found.p_alive.tolist(),
+            found.expected_purchases.tolist(),
+            np.nan_to_num(loyal.index).tolist(),
+            found.value_minor.tolist(),
         )
-    goals = np.array([next_beginning(score.band) or np.inf for score in outcome.scores])
+    )
+    goals = np.array([next_beginning(band) or np.inf for band in bands])
     looks = next_looks(people, found, loyal, goals, served, horizon_days / 7)
+    since = micros(now)
     for one, weeks, begins in zip(bought, looks.weeks.tolist(), looks.begins_band.tolist(), strict=True):
         if weeks < np.inf:
-            at = instant(_known_at(one.state, micros(now)) + ceil(weeks * WEEK))
+            at = instant(_known_at(one.state, since) + ceil(weeks * WEEK))
             outcome.timers[one.customer_id] = Timer(at, begins)
-    outcome.changes = _changes(bought, people, found.churn, served, horizon_days, now)
+    outcome.changes = _changes(bought, people, found.churn, bands, served, horizon_days, now)
     return outcome
+
+
+def _bands(due: Sequence[Due], risk: Floats) -> list[Band]:
+    return [band_of(each, one.band) for each, one in zip(risk.tolist(), due, strict=True)]
 
 
 def changes_of(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> Outcome:
@@ -198,7 +198,7 @@ def _changes_of(
     risk = np.clip(churn(people, served.model, horizon_days / 7), 0.0, 1.0)
     if not np.isfinite(risk).all():
         raise ArithmeticError("a churn probability is not a number")
-    return _changes(bought, people, risk, served, horizon_days, now)
+    return _changes(bought, people, risk, _bands(bought, risk), served, horizon_days, now)
 
 
 def _known_at(state: State, now: int) -> int:
@@ -207,10 +207,10 @@ def _known_at(state: State, now: int) -> int:
 
 
 def _changes(
-    due: Sequence[Due], people: Customers, risk: Floats, served: Served, horizon_days: int, now: datetime
-) -> list[ChurnBandChanged]:
+    due: Sequence[Due], people: Customers, risk: Floats, bands: Sequence[Band], served: Served,
+    horizon_days: int, now: datetime,
+) -> list[ChurnBandChanged]:  # fmt: skip
     """Of those whose band is another than the one last told."""
-    bands = [band_of(each, one.band) for each, one in zip(risk.tolist(), due, strict=True)]
     rows = [row for row, one in enumerate(due) if bands[row] != one.band]
     crossed = _crossed_at(
         [due[row] for row in rows],

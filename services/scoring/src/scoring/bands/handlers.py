@@ -137,7 +137,8 @@ async def _score(
     outcome = await asyncio.to_thread(domain.score_all, due, served, days, now)
     async with db.tx(wait_for_disk=False) as tx:  # what a crash takes back is due again
         same = await store.lock_unchanged(tx, due)
-        outcome = outcome.only(same)
+        if len(same) < len(due):
+            outcome = outcome.only(same)
         await _save(tx, outcome, served, now)
     _count(outcome, because)
     done = len(outcome.timers)

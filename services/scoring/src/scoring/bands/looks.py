@@ -5,7 +5,6 @@ often somebody used to buy. So the time for which all of them stay as they are, 
 is found by halving, and whoever hardly changes any more is hardly ever looked at again.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,9 +14,9 @@ from scoring.care.domain import Served
 from scoring.models import loyalty
 from scoring.models.arrays import Bools, Floats
 from scoring.models.crossing import crossing
-from scoring.models.loyalty import Standing
+from scoring.models.loyalty import Standings
 from scoring.models.score import Customers, churn, score
-from scoring.serving.figures import Figures
+from scoring.serving.figures import Figures, repeat_rates, times_of_buying
 
 CHANCE = 0.001
 """Changes of this much are noticeable: in churn and P(alive),"""
@@ -30,7 +29,6 @@ POINTS = 0.1
 
 _MINUTE = 1 / (7 * 24 * 60)
 _RUNGS = _MINUTE * 2.0 ** np.arange(24)  # from a minute to sixteen years
-_DAY = 1 / 7
 
 
 class Looks(NamedTuple):
@@ -43,7 +41,7 @@ class Looks(NamedTuple):
 def next_looks(
     people: Customers,
     found: Figures,
-    loyal: Sequence[Standing],
+    loyal: Standings,
     goals: Floats,
     served: Served,
     horizon: float,
@@ -63,9 +61,7 @@ def next_looks(
     return Looks(weeks, reached)
 
 
-def _quiet(
-    people: Customers, found: Figures, loyal: Sequence[Standing], served: Served, horizon: float
-) -> Floats:
+def _quiet(people: Customers, found: Figures, loyal: Standings, served: Served, horizon: float) -> Floats:
     """For how long nothing noticeable happens to each: the highest rung at which nothing has."""
     now = _Now(people, found, loyal, served, horizon)
     low, high = np.zeros(len(people.x), np.int64), np.full(len(people.x), len(_RUNGS))
@@ -80,12 +76,12 @@ class _Now:
     """The figures of some customers, to compare later ones with."""
 
     def __init__(
-        self, people: Customers, found: Figures, loyal: Sequence[Standing], served: Served, horizon: float
+        self, people: Customers, found: Figures, loyal: Standings, served: Served, horizon: float
     ) -> None:
         self.people, self.found, self.served, self.horizon = people, found, served, horizon
         self.expected = np.maximum(SHARE * found.expected_purchases, FEWEST_PURCHASES)
         self.value = np.maximum(SHARE * found.value_minor, LEAST_VALUE)
-        seen = np.array([one.coverage for one in loyal]) * loyalty.total(served.loyalty_weights)
+        seen = loyal.coverage * loyalty.total(served.loyalty_weights)
         self.points = np.divide(100.0, seen, out=np.zeros_like(seen), where=seen > 0)
         self.aging = self.weight_aging(people)
 
@@ -102,12 +98,9 @@ class _Now:
 
     def weight_aging(self, people: Customers) -> Floats:
         """The indicators of loyalty that time changes, each times its weight."""
-        weights, grid = self.served.loyalty_weights, np.asarray(self.served.rate_quantiles)
-        rates = loyalty.repeat_rate(self.served.model.purchase, people.x, people.T, grid)
-        again = people.x > 0
-        usual = np.maximum(np.divide(people.t_x, people.x, out=np.zeros_like(people.x), where=again), _DAY)
-        timely = np.where(again, usual / np.maximum(people.T - people.t_x, usual), 0.0)
-        return np.asarray(weights.repeat_rate * rates + weights.time_of_buying * timely)
+        weights = self.served.loyalty_weights
+        timely = np.nan_to_num(times_of_buying(people))
+        return weights.repeat_rate * repeat_rates(people, self.served) + weights.time_of_buying * timely
 
 
 def _later(people: Customers, weeks: Floats) -> Customers:

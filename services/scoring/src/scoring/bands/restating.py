@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from math import isnan
 from uuid import UUID
 
 import structlog
@@ -80,7 +81,7 @@ def _figures(states: Sequence[State], served: Served, days: int, now: int) -> li
                 p_alive=float(found.p_alive[place]),
                 churn_probability=float(found.churn[place]),
                 expected_purchases=float(found.expected_purchases[place]),
-                loyalty=loyal[place].index,
+                loyalty=None if isnan(loyal.index[place]) else float(loyal.index[place]),
                 value_minor=int(found.value_minor[place]),
             )
     return told

@@ -175,13 +175,7 @@ async def save(tx: Tx, scores: Sequence[Score], served: Served, scored_at: datet
     if scores:
         await tx.execute(
             _SAVE,
-            array([s.customer_id for s in scores]),
-            array([s.churn for s in scores]),
-            array([s.band for s in scores]),
-            array([s.p_alive for s in scores]),
-            array([s.expected_purchases for s in scores]),
-            array([s.loyalty for s in scores]),
-            array([s.value_minor for s in scores]),
+            *map(array, zip(*scores, strict=True)),
             *_computed_with(served),
             scored_at,
         )

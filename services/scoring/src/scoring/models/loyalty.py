@@ -11,7 +11,7 @@ The eight indicators, and what stands for each here: repeat purchase (`repeat_ra
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,8 @@ from .arrays import Floats, floats
 from .pareto_nbd import Params
 
 QUANTILES = 101
+
+N = TypeVar("N", float, Floats)
 
 _DAY = 1 / 7
 
@@ -123,26 +125,29 @@ def repeat_rate(params: Params, x: ArrayLike, T: ArrayLike, grid: Floats) -> Flo
     return np.asarray(place / (len(grid) - 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The index from 0 to 100, None where nothing that counts is observed, and how much of the weights is."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Standings:
+    """Of each customer the index from 0 to 100, nan where nothing that counts is observed, and how much of
+    the weights is."""
 
-    index: float | None
-    coverage: float
+    index: Floats
+    coverage: Floats
 
 
-def standing(
-    repeat_rate: float | None, evidence: Evidence = NOTHING_KNOWN, weights: Weights = FIRST_WEIGHTS
-) -> Standing:
-    """Index and coverage of one customer as `loyalty()` has them, in a quarter of the time."""
-    known = _known(repeat_rate, evidence)
-    seen = sum([getattr(weights, name) for name in known])
-    if not seen > 0:
-        return Standing(None, 0.0)
-    return Standing(
-        sum([100 * (getattr(weights, name) / seen) * value for name, value in known.items()]),
-        seen / total(weights),
-    )
+def standings(known: Mapping[str, Floats], weights: Weights = FIRST_WEIGHTS) -> Standings:
+    """Indices and coverages of many customers as `loyalty()` has them.
+
+    `known` are those indicators for which somebody has evidence, each from 0 to 1, nan for whoever has none.
+    ValueError where one is not between 0 and 1.
+    """
+    for name, values in known.items():
+        if (values < 0).any() or (values > 1).any():
+            raise ValueError(f"{name} is from {np.nanmin(values)} to {np.nanmax(values)}, not from 0 to 1")
+    columns = [(known[name], getattr(weights, name)) for name in INDICATORS if name in known]
+    seen = np.sum([np.where(np.isnan(values), 0.0, weight) for values, weight in columns], axis=0)
+    weighable = np.where(seen > 0, seen, np.nan)
+    points = [np.nan_to_num(100 * (weight / weighable) * values) for values, weight in columns]
+    return Standings(np.where(seen > 0, np.sum(points, axis=0), np.nan), seen / total(weights))
 
 
 def loyalty(
@@ -209,26 +214,38 @@ def contributions_to_change(before: Loyalty, now: Loyalty) -> dict[str, float]:
     return made
 
 
-def _price_insensitivity(evidence: Evidence) -> float | None:
-    """1 − (d+1)/(n+2), d of n purchases at a discount."""
-    if evidence.discounted_purchases is None or evidence.purchases == 0:
-        return None
-    return 1 - (evidence.discounted_purchases + 1) / (evidence.purchases + 2)
+def price_insensitivity(discounted: N, purchases: N) -> N:
+    """1 − (d+1)/(n+2), d of n purchases at a discount; of one customer or many."""
+    return 1 - (discounted + 1) / (purchases + 2)
 
 
-def _fault_tolerance(evidence: Evidence) -> float | None:
-    """(repurchases after a fault + 1)/(faults + 2)."""
-    if evidence.faults == 0:
-        return None
-    return (evidence.repurchases_after_fault + 1) / (evidence.faults + 2)
+def fault_tolerance(repurchases: N, faults: N) -> N:
+    """(repurchases after a fault + 1)/(faults + 2), of one customer or many."""
+    return (repurchases + 1) / (faults + 2)
 
 
-def _time_of_buying(evidence: Evidence) -> float | None:
+def time_of_buying(usual: ArrayLike, silence: ArrayLike) -> Floats:
     """The usual interval between purchases over the time since the last one; 1 while that is not longer.
 
     An interval is at least a day, as purchases of one day are one.
     """
+    usual = np.maximum(usual, _DAY)
+    return np.asarray(usual / np.maximum(silence, usual))
+
+
+def _price_insensitivity(evidence: Evidence) -> float | None:
+    if evidence.discounted_purchases is None or evidence.purchases == 0:
+        return None
+    return price_insensitivity(evidence.discounted_purchases, evidence.purchases)
+
+
+def _fault_tolerance(evidence: Evidence) -> float | None:
+    if evidence.faults == 0:
+        return None
+    return fault_tolerance(evidence.repurchases_after_fault, evidence.faults)
+
+
+def _time_of_buying(evidence: Evidence) -> float | None:
     if evidence.usual_interval is None:
         return None
-    usual = max(evidence.usual_interval, _DAY)
-    return usual / max(evidence.silence, usual)
+    return float(time_of_buying(evidence.usual_interval, evidence.silence))

@@ -13,7 +13,7 @@ from scoring.facts.domain import FOREVER, WEEK, WEIGHTS, State, pieces, severiti
 from scoring.models import loyalty as loyalty_index
 from scoring.models.arrays import Floats
 from scoring.models.complaints import PHASES, Schedules
-from scoring.models.loyalty import Evidence, Loyalty, Standing
+from scoring.models.loyalty import Evidence, Loyalty, Standings
 from scoring.models.score import Customers, Odds, score
 
 _MOST_VALUE = 2.0**62
@@ -40,39 +40,49 @@ def figures(customers: Customers, served: Served, horizon_weeks: float, known: O
     )
 
 
-def standings(states: Sequence[State], customers: Customers, served: Served) -> list[Standing]:
+def standings(states: Sequence[State], customers: Customers, served: Served) -> Standings:
     """Their loyalty without its indicators; `customers` as `customers_of` makes them of the states."""
-    return [
-        loyalty_index.standing(rate, evidence, served.loyalty_weights)
-        for rate, evidence in _loyalties(states, customers, served)
-    ]
+    counts = np.array(
+        [(state.purchases, state.discounted, state.complaints, state.forgiven) for state in states],
+        np.float64,
+    ).reshape(-1, 4)
+    purchases, discounted, faults, forgiven = counts.T
+    known = {
+        "repeat_rate": repeat_rates(customers, served),
+        "time_of_buying": times_of_buying(customers),
+        "price_insensitivity": loyalty_index.price_insensitivity(discounted, purchases),
+        "fault_tolerance": np.where(faults > 0, loyalty_index.fault_tolerance(forgiven, faults), np.nan),
+    }
+    return loyalty_index.standings(known, served.loyalty_weights)
 
 
 def loyalty_of(states: Sequence[State], customers: Customers, served: Served) -> list[Loyalty]:
     """Their loyalty with all its indicators, as of the instant that `customers` were made for."""
+    rates, silences = repeat_rates(customers, served).tolist(), (customers.T - customers.t_x).tolist()
     return [
-        loyalty_index.loyalty(rate, evidence, served.loyalty_weights)
-        for rate, evidence in _loyalties(states, customers, served)
+        loyalty_index.loyalty(rate, evidence_of(state, silence), served.loyalty_weights)
+        for state, rate, silence in zip(states, rates, silences, strict=True)
     ]
 
 
-def _loyalties(
-    states: Sequence[State], customers: Customers, served: Served
-) -> Iterator[tuple[float, Evidence]]:
-    """What makes the loyalty of each: the percentile of the purchase rate, and the evidence."""
-    rates = loyalty_index.repeat_rate(
-        served.model.purchase, customers.x, customers.T, np.asarray(served.rate_quantiles)
-    )
-    silences = customers.T - customers.t_x
-    for state, rate, silence in zip(states, rates.tolist(), silences.tolist(), strict=True):
-        yield rate, evidence_of(state, silence)
+def repeat_rates(customers: Customers, served: Served) -> Floats:
+    """Where each customer's purchase rate stands among those the model was fitted to, from 0 to 1."""
+    grid = np.asarray(served.rate_quantiles)
+    return loyalty_index.repeat_rate(served.model.purchase, customers.x, customers.T, grid)
+
+
+def times_of_buying(customers: Customers) -> Floats:
+    """The loyalty that the time since the last purchase shows, from 0 to 1; nan after a single one."""
+    again = customers.x > 0
+    usual = np.divide(customers.t_x, customers.x, out=np.full_like(customers.x, np.nan), where=again)
+    return loyalty_index.time_of_buying(usual, customers.T - customers.t_x)
 
 
 def evidence_of(state: State, silence: float = 0.0) -> Evidence:
     """What is known for the loyalty index, after so many weeks without a purchase."""
     usual = None
     if state.first_at is not None and state.last_at is not None and state.days > 1:
-        usual = (state.last_at - state.first_at) / (state.days - 1) / WEEK
+        usual = (state.last_at - state.first_at) / WEEK / (state.days - 1)
     return Evidence(
         purchases=state.purchases,
         discounted_purchases=state.discounted,
