@@ -212,7 +212,9 @@ async def test_no_table_is_read_whole_to_lock_and_write_customers_however_small_
     async with scoring.db.tx() as tx:
         before = await tx.fetch(_READ_WHOLE)
         assert len(await lock(tx, due)) == len(due) == 20
-        await store.tell(tx, {one.customer_id: "medium" for one in due})
+        assert len(await store.as_told(tx, due)) == 20
+        assert len(await store.tell(tx, outcome.changes)) == 20
+        assert len(await store.events_counted(tx, [one.customer_id for one in due])) == 20
         await store.save(tx, outcome.scores, served, NOW)
         await store.set_timers(tx, outcome.timers)
         assert await tx.fetch(_READ_WHOLE) == before

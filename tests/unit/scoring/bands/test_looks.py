@@ -76,7 +76,7 @@ def told_over_time(person: State, since: datetime, until: datetime) -> list[tupl
     at: datetime | None = since
     told: list[tuple[datetime, Band]] = []
     while at is not None and at <= until:
-        outcome = score_due([Due(who, person, band, 1, 1)], PUBLISHED, HORIZON, at)
+        outcome = score_due([Due(who, person, band)], PUBLISHED, HORIZON, at)
         for change in outcome.changes:
             assert change.before == band
             told.append((at, change.after))

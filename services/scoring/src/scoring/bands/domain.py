@@ -18,7 +18,7 @@ from scoring.models.arrays import Bools, Floats
 from scoring.models.crossing import crossing
 from scoring.models.score import Customers, churn
 from scoring.serving.figures import customers_of, figures, standings
-from shared.events.scoring import Band, ChurnBandChanged
+from shared.events.scoring import Band
 
 BANDS: tuple[Band, ...] = get_args(Band)
 BEGINS = (0.0, 0.40, 0.65, 0.85)
@@ -49,13 +49,11 @@ def next_beginning(band: Band) -> float | None:
 
 
 class Due(NamedTuple):
-    """A customer to be scored: their state, the band last told, and how far their events are in."""
+    """A customer to be scored: their state, and the band last told."""
 
     customer_id: UUID
     state: State
     band: Band | None
-    orders_seq: int
-    service_desk_seq: int
     due_at: datetime | None = None
     begins_band: bool = False
     written_by: int = 0
@@ -86,6 +84,16 @@ class Score(NamedTuple):
     value_minor: int
 
 
+class Change(NamedTuple):
+    """A customer's band is another than the one last told; time alone began it at `crossed_at`, if it did."""
+
+    customer_id: UUID
+    before: Band | None
+    after: Band
+    churn: float
+    crossed_at: datetime | None
+
+
 @dataclass(slots=True)
 class Outcome:
     """What is to be stored and told."""
@@ -94,7 +102,7 @@ class Outcome:
     gone: list[UUID] = field(default_factory=list)
     """Customers without a purchase (any more): they have no score."""
     timers: dict[UUID, Timer] = field(default_factory=dict)
-    changes: list[ChurnBandChanged] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     failures: dict[UUID, str] = field(default_factory=dict)
     """Customers whose score could not be computed, and why."""
 
@@ -172,7 +180,7 @@ def score_due(due: Sequence[Due], served: Served, horizon_days: int, now: dateti
         if weeks < np.inf:
             at = instant(_known_at(one.state, since) + ceil(weeks * WEEK))
             outcome.timers[one.customer_id] = Timer(at, begins)
-    outcome.changes = _changes(bought, people, found.churn, bands, served, horizon_days, now)
+    outcome.changes = _changes(bought, people, found.churn, bands, served, horizon_days / 7, micros(now))
     return outcome
 
 
@@ -188,9 +196,7 @@ def changes_of(due: Sequence[Due], served: Served, horizon_days: int, now: datet
     return _of_each(due, lambda some: Outcome(changes=_changes_of(some, served, horizon_days, now)))
 
 
-def _changes_of(
-    due: Sequence[Due], served: Served, horizon_days: int, now: datetime
-) -> list[ChurnBandChanged]:
+def _changes_of(due: Sequence[Due], served: Served, horizon_days: int, now: datetime) -> list[Change]:
     bought = [one for one in due if one.state.purchases]
     if not bought:
         return []
@@ -198,7 +204,7 @@ def _changes_of(
     risk = np.clip(churn(people, served.model, horizon_days / 7), 0.0, 1.0)
     if not np.isfinite(risk).all():
         raise ArithmeticError("a churn probability is not a number")
-    return _changes(bought, people, risk, _bands(bought, risk), served, horizon_days, now)
+    return _changes(bought, people, risk, _bands(bought, risk), served, horizon_days / 7, micros(now))
 
 
 def _known_at(state: State, now: int) -> int:
@@ -208,32 +214,16 @@ def _known_at(state: State, now: int) -> int:
 
 def _changes(
     due: Sequence[Due], people: Customers, risk: Floats, bands: Sequence[Band], served: Served,
-    horizon_days: int, now: datetime,
-) -> list[ChurnBandChanged]:  # fmt: skip
+    horizon: float, now: int,
+) -> list[Change]:  # fmt: skip
     """Of those whose band is another than the one last told."""
     rows = [row for row, one in enumerate(due) if bands[row] != one.band]
-    crossed = _crossed_at(
-        [due[row] for row in rows],
-        people.take(np.array(rows, dtype=np.int64)),
-        [bands[row] for row in rows],
-        served,
-        horizon_days / 7,
-        micros(now),
-    )
+    changed, after = [due[row] for row in rows], [bands[row] for row in rows]
+    some = people.take(np.array(rows, dtype=np.int64))
+    crossed = _crossed_at(changed, some, after, served, horizon, now)
     return [
-        ChurnBandChanged(
-            customer_id=due[row].customer_id,
-            before=due[row].band,
-            after=bands[row],
-            churn_probability=float(risk[row]),
-            horizon_days=horizon_days,
-            model=served.name,
-            scored_at=now,
-            crossed_at=at,
-            orders_seq=due[row].orders_seq,
-            service_desk_seq=due[row].service_desk_seq,
-        )
-        for row, at in zip(rows, crossed, strict=True)
+        Change(one.customer_id, one.band, band, churn, at)
+        for one, band, churn, at in zip(changed, after, risk[rows].tolist(), crossed, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter
 
 from scoring.bands import domain, store
-from scoring.bands.domain import SET_ASIDE, Due, Outcome
+from scoring.bands.domain import SET_ASIDE, Change, Due, Outcome
 from scoring.bands.store import Place
 from scoring.care import store as models
 from scoring.care.domain import Served
@@ -90,19 +90,42 @@ async def tell_beginnings(
                 log.error("band not computed", customer_id=str(customer_id), problem=problem)
             if found.changes:
                 await room.acquire()
-                task = telling.create_task(_tell(db, due, found.changes, now))
+                task = telling.create_task(_tell(db, due, found.changes, served, settings, now))
                 task.add_done_callback(lambda _: room.release())
             if not more:  # whoever becomes due meanwhile is for the next look, or it might never end
                 return after
 
 
-async def _tell(db: Database, due: Sequence[Due], changes: Sequence[ChurnBandChanged], now: datetime) -> None:
+async def _tell(
+    db: Database,
+    due: Sequence[Due],
+    changes: Sequence[Change],
+    served: Served,
+    settings: ScoringSettings,
+    now: datetime,
+) -> None:
     async with db.tx() as tx:
-        same = await store.lock_unchanged(tx, due)
-        told = [change for change in changes if change.customer_id in same]
-        await store.tell(tx, {change.customer_id: change.after for change in told})
-        await emit(tx, *told, at=now)
+        held = {one.customer_id for one in await store.lock_unchanged(tx, due)}
+        told = await store.tell(tx, [change for change in changes if change.customer_id in held])
+        await _publish(tx, told, served, settings, now)
     _changed.inc(len(told))
+
+
+async def _publish(
+    tx: Tx, changes: Sequence[Change], served: Served, settings: ScoringSettings, now: datetime
+) -> None:
+    if not changes:
+        return
+    counted = await store.events_counted(tx, [change.customer_id for change in changes])
+    events = [
+        ChurnBandChanged(
+            customer_id=who, before=before, after=after, churn_probability=churn,
+            horizon_days=settings.churn_horizon_days, model=served.name, scored_at=now, crossed_at=crossed_at,
+            orders_seq=counted[who][0], service_desk_seq=counted[who][1],
+        )
+        for who, before, after, churn, crossed_at in changes
+    ]  # fmt: skip
+    await emit(tx, *events, at=now)
 
 
 async def score_changed(db: Database, clock: Clock, settings: ScoringSettings) -> int:
@@ -136,10 +159,10 @@ async def _score(
     now = clock.now()
     outcome = await asyncio.to_thread(domain.score_all, due, served, days, now)
     async with db.tx(wait_for_disk=False) as tx:  # what a crash takes back is due again
-        same = await store.lock_unchanged(tx, due)
+        same = await store.as_told(tx, await store.lock_unchanged(tx, due))
         if len(same) < len(due):
             outcome = outcome.only(same)
-        await _save(tx, outcome, served, now)
+        await _save(tx, outcome, served, settings, now)
     _count(outcome, because)
     done = len(outcome.timers)
     others = [one for one in due if one.customer_id not in same]
@@ -148,18 +171,18 @@ async def _score(
             held = await store.lock_changed(tx, others, FEW)
             now = clock.now()
             outcome = await asyncio.to_thread(domain.score_all, held, served, days, now)
-            await _save(tx, outcome, served, now)
+            await _save(tx, outcome, served, settings, now)
         _count(outcome, because)
         done += len(outcome.timers)
     return done
 
 
-async def _save(tx: Tx, outcome: Outcome, served: Served, now: datetime) -> None:
+async def _save(tx: Tx, outcome: Outcome, served: Served, settings: ScoringSettings, now: datetime) -> None:
     await store.save(tx, outcome.scores, served, now)
     await store.forget(tx, outcome.gone, served)
     await store.set_aside(tx, list(outcome.failures), now + SET_ASIDE)
     await store.set_timers(tx, outcome.timers)
-    await emit(tx, *outcome.changes, at=now)
+    await _publish(tx, outcome.changes, served, settings, now)
 
 
 def _count(outcome: Outcome, because: str) -> None:

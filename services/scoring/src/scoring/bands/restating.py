@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from scoring.bands import store
 from scoring.care import store as models
 from scoring.care.domain import Served
 from scoring.facts.domain import State, decode
@@ -24,12 +25,6 @@ LOOK_EVERY_SECONDS = 0.5
 _LOCK_RESTATED = """
 SELECT customer_id, restated_from, state FROM customer_state WHERE restated_from IS NOT NULL
 ORDER BY customer_id LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
-_REACHED = """
-SELECT n.customer_id, coalesce(o.last_seq, 0), coalesce(d.last_seq, 0)
-FROM unnest($1::uuid[]) AS n (customer_id)
-LEFT JOIN stream_progress o ON o.topic = 'patron.orders' AND o.key = n.customer_id::text
-LEFT JOIN stream_progress d ON d.topic = 'patron.service_desk' AND d.key = n.customer_id::text
 """
 _TOLD = "UPDATE customer_state SET restated_from = NULL WHERE customer_id = ANY($1)"
 
@@ -50,7 +45,7 @@ async def restate(db: Database, clock: Clock, settings: ScoringSettings) -> int:
         if not found:
             return 0
         ids: list[UUID] = [r[0] for r in found]
-        reached = {who: (orders, desk) for who, orders, desk in await tx.fetch(_REACHED, ids)}
+        counted = await store.events_counted(tx, ids)
         served = await models.served_with(tx, settings)
         now, days = clock.now(), settings.churn_horizon_days
         before, after = await asyncio.to_thread(
@@ -59,7 +54,7 @@ async def restate(db: Database, clock: Clock, settings: ScoringSettings) -> int:
         changes = [
             ScoreRestated(
                 customer_id=who, before=was, after=now_is, horizon_days=days, model=served.name, as_of=now,
-                orders_seq=reached[who][0], service_desk_seq=reached[who][1],
+                orders_seq=counted[who][0], service_desk_seq=counted[who][1],
             )
             for who, was, now_is in zip(ids, before, after, strict=True)
         ]  # fmt: skip

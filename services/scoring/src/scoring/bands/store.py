@@ -5,21 +5,24 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from scoring.bands.domain import Due, Score, Timer
+from scoring.bands.domain import Change, Due, Score, Timer
 from scoring.care.domain import Served
 from scoring.facts.domain import decode
 from shared.db import Tx, array
-from shared.events.scoring import Band
 
 # What else is known of each is looked up one by one: however many rows the planner expects, by an index.
 _WITH_TOLD = """
-SELECT s.customer_id, s.state, s.due_at, s.begins_band, s.xmin::text::bigint,
-       (SELECT band FROM customer_score c WHERE c.customer_id = s.customer_id),
-       (SELECT last_seq FROM stream_progress p
-        WHERE p.topic = 'patron.orders' AND p.key = s.customer_id::text),
-       (SELECT last_seq FROM stream_progress p
-        WHERE p.topic = 'patron.service_desk' AND p.key = s.customer_id::text)
+SELECT s.customer_id, s.state, (SELECT band FROM customer_score c WHERE c.customer_id = s.customer_id),
+       s.due_at, s.begins_band, s.xmin::text::bigint
 FROM ({}) s
+"""
+_COUNTED = """
+SELECT n.customer_id,
+       coalesce((SELECT last_seq FROM stream_progress p
+                 WHERE p.topic = 'patron.orders' AND p.key = n.customer_id::text), 0),
+       coalesce((SELECT last_seq FROM stream_progress p
+                 WHERE p.topic = 'patron.service_desk' AND p.key = n.customer_id::text), 0)
+FROM unnest($1::text::uuid[]) AS n (customer_id)
 """
 DUE = _WITH_TOLD.format("SELECT *, xmin FROM customer_state WHERE due_at <= $1 ORDER BY due_at LIMIT $2")
 BEGINNING = _WITH_TOLD.format("""
@@ -49,7 +52,7 @@ JOIN customer_state s ON s.customer_id = n.customer_id
 WHERE s.due_at IS NOT DISTINCT FROM n.due_at LIMIT $3
 FOR UPDATE OF s SKIP LOCKED
 """
-# A statement of its own: under the locks it sees what another worker has told just before.
+# Statements of their own: under the locks they see what another worker has told just before.
 _AS_TOLD = """
 SELECT n.customer_id FROM unnest($1::text::uuid[], $2::text::text[]) AS n (customer_id, band)
 LEFT JOIN customer_score c ON c.customer_id = n.customer_id WHERE c.band IS NOT DISTINCT FROM n.band
@@ -77,7 +80,9 @@ _SET_ASIDE = "UPDATE customer_score SET aside_until = $2 WHERE customer_id = ANY
 # Nothing else: the list says with `as_of` that it shows them as they were before.
 _TELL = """
 UPDATE customer_score c SET band = n.band
-FROM unnest($1::text::uuid[], $2::text::text[]) AS n (customer_id, band) WHERE c.customer_id = n.customer_id
+FROM unnest($1::text::uuid[], $2::text::text[], $3::text::text[]) AS n (customer_id, before, band)
+WHERE c.customer_id = n.customer_id AND c.band = n.before
+RETURNING c.customer_id
 """
 _SET_TIMERS = """
 UPDATE customer_state s SET due_at = n.due_at, begins_band = n.begins_band
@@ -133,12 +138,16 @@ async def find_outdated(tx: Tx, served: Served, now: datetime, limit: int) -> li
     return await _find(tx, _OLDER, *given) or await _find(tx, _NEWER, *given)
 
 
-async def lock_unchanged(tx: Tx, due: Sequence[Due]) -> set[UUID]:
-    """Keep hold of those who are as they were, and of whom nobody has told another band; answers who."""
+async def lock_unchanged(tx: Tx, due: Sequence[Due]) -> list[Due]:
+    """Keep hold of those whose state and timer are as they were; answers them."""
     await _by_index(tx)
     known = {one.customer_id: one for one in due}
     locked = await tx.fetch(_LOCK, array(list(known)), array([one.written_by for one in due]))
-    held = [known[r[0]] for r in locked]
+    return [known[r[0]] for r in locked]
+
+
+async def as_told(tx: Tx, held: Sequence[Due]) -> set[UUID]:
+    """Those, of whom this transaction keeps hold, of whom nobody has told another band meanwhile."""
     told = await tx.fetch(
         _AS_TOLD, array([one.customer_id for one in held]), array([one.band for one in held])
     )
@@ -156,12 +165,14 @@ async def lock_changed(tx: Tx, due: Sequence[Due], limit: int) -> list[Due]:
 
 async def _find(tx: Tx, statement: str, *given: object) -> list[Due]:
     await _by_index(tx)
-    return [
-        Due(who, decode(state), band, orders or 0, service_desk or 0, due_at, begins_band, written_by)
-        for who, state, due_at, begins_band, written_by, band, orders, service_desk in await tx.fetch(
-            statement, *given
-        )
-    ]
+    return [Due(who, decode(state), *more) for who, state, *more in await tx.fetch(statement, *given)]
+
+
+async def events_counted(tx: Tx, customer_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
+    """Up to which events of orders and of the service desk these customers' states count, whom this
+    transaction holds."""
+    found = await tx.fetch(_COUNTED, array(customer_ids))
+    return {who: (orders, service_desk) for who, orders, service_desk in found}
 
 
 async def _by_index(tx: Tx) -> None:
@@ -193,10 +204,17 @@ async def set_aside(tx: Tx, customer_ids: Sequence[UUID], until: datetime) -> No
         await tx.execute(_SET_ASIDE, customer_ids, until)
 
 
-async def tell(tx: Tx, bands: Mapping[UUID, Band]) -> None:
-    """Remember which bands were told of these customers, who have figures."""
-    if bands:
-        await tx.execute(_TELL, array(list(bands)), array(list(bands.values())))
+async def tell(tx: Tx, changes: Sequence[Change]) -> list[Change]:
+    """Remember the bands of customers with figures, of whom this transaction keeps hold; answers the changes
+    that nobody has told meanwhile."""
+    known = {change.customer_id: change for change in changes}
+    told = await tx.fetch(
+        _TELL,
+        array(list(known)),
+        array([change.before for change in changes]),
+        array([change.after for change in changes]),
+    )
+    return [known[r[0]] for r in told]
 
 
 async def set_timers(tx: Tx, timers: Mapping[UUID, Timer]) -> None:
