@@ -76,7 +76,7 @@ def gate_open_for_repetitions() -> Iterator[None]:
     """The sequence gate forgets what was applied: whatever comes is applied."""
 
     async def apply_all(self: Inbox, tx: Tx, incomings: Sequence[Incoming]) -> None:
-        await self._apply(tx, incomings, await inbox._lock_progress(tx, incomings))
+        await self._apply(tx, incomings, await inbox._find_progress(tx, incomings))
 
     with patch.object(Inbox, "take_in", apply_all):
         yield

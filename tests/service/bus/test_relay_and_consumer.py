@@ -232,6 +232,7 @@ async def test_a_poison_record_is_parked_and_the_rest_goes_on(db: Database, lab:
         [("ce_id", None)],
         [("ce_id", b"\0"), ("a\0b", b"\0")],
         [*event, ("ce_type", b"\0"), ("ce_partitionkey", b"a" * 9000)],
+        [*event, ("ce_type", b"lab.counted.v1"), ("ce_partitionkey", b"a\0")],
         [*event[:2], ("ce_sequence", b"9" * 30), ("ce_type", b"lab.counted.v1"), ("ce_partitionkey", b"a")],
     ]
     async with producing(lab) as producer:

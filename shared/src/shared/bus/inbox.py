@@ -1,6 +1,7 @@
 """In: the sequence gate. Each key's events are applied once and in order, whatever comes, or wait."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
@@ -27,6 +28,7 @@ class _Progress(msgspec.Struct):
     parked: bool = False
     held: bool = False
     before: tuple[int, bool, bool] = (0, False, False)
+    """What the database says."""
 
     @property
     def now(self) -> tuple[int, bool, bool]:
@@ -42,6 +44,17 @@ def is_next(seq: int, last_seq: int) -> bool:
     return seq == last_seq + 1
 
 
+_BEGIN = """
+INSERT INTO stream_progress (topic, key, last_seq)
+SELECT $1, key, last_seq FROM unnest($2::text::text[], $3::text::bigint[]) AS n (key, last_seq)
+ON CONFLICT (topic, key) DO NOTHING RETURNING key
+"""
+_MOVE_ON = """
+UPDATE stream_progress p SET last_seq = n.last_seq
+FROM unnest($2::text::text[], $3::text::bigint[], $4::text::bigint[]) AS n (key, last_seq, first_seq)
+WHERE p.topic = $1 AND p.key = n.key AND p.last_seq = n.first_seq - 1 AND NOT p.parked AND NOT p.held
+RETURNING p.key
+"""
 _LOCK_PROGRESS = """
 SELECT p.key, p.last_seq, p.parked, p.held
 FROM unnest($2::text::text[]) AS n (key) JOIN stream_progress p ON p.topic = $1 AND p.key = n.key
@@ -83,7 +96,7 @@ class Inbox:
 
     async def take_in(self, tx: Tx, incomings: Sequence[Incoming]) -> None:
         """Apply what is next for its key, hold what is early, pass over what is known, park the rest."""
-        progress = await _lock_progress(tx, incomings)
+        progress = await _find_progress(tx, incomings)
         ready: list[Incoming] = []
         early: dict[_Stream, dict[int, Incoming]] = {}
         for incoming in incomings:
@@ -231,27 +244,64 @@ async def _try(tx: Tx, handler: Handler, incoming: Incoming) -> Exception | None
     return problem
 
 
-async def _lock_progress(tx: Tx, incomings: Sequence[Incoming]) -> _Streams:
-    keys: dict[str, set[str]] = {}
+async def _find_progress(tx: Tx, incomings: Sequence[Incoming]) -> _Streams:
+    """Where the keys of these events are, each locked. Where all that comes is next, which is the rule, the
+    database is moved on at once, so that nothing is left to be saved."""
+    coming: dict[str, list[Incoming]] = defaultdict(list)
     for incoming in incomings:
         if incoming.key is not None:
-            keys.setdefault(incoming.topic, set()).add(incoming.key)
-    progress = {(topic, key): _Progress() for topic, some in keys.items() for key in some}
-    for topic in sorted(keys):
-        for key, last_seq, parked, held in await tx.fetch(_LOCK_PROGRESS, topic, array(list(keys[topic]))):
-            progress[topic, key] = _Progress(last_seq, parked, held, (last_seq, parked, held))
+            coming[incoming.topic].append(incoming)
+    progress: _Streams = {}
+    for topic in sorted(coming):
+        first, last = _in_a_row(coming[topic])
+        new = sorted(key for key in last if first[key] == 1)
+        known = sorted(key for key in last if first[key] > 1)
+        seqs = [array([of[key] for key in known]) for of in (last, first)]
+        moved = await tx.fetch(_MOVE_ON, topic, array(known), *seqs) if known else []
+        if new:
+            moved += await tx.fetch(_BEGIN, topic, array(new), array([last[key] for key in new]))
+        for (key,) in moved:
+            progress[topic, key] = _Progress(first[key] - 1, before=(last[key], False, False))
+        others = {i.key: _Progress() for i in coming[topic] if i.key and (topic, i.key) not in progress}
+        for key, seq, parked, held in (
+            await tx.fetch(_LOCK_PROGRESS, topic, array(list(others))) if others else ()
+        ):
+            others[key] = _Progress(seq, parked, held, (seq, parked, held))
+        progress |= {(topic, key): stream for key, stream in others.items()}
     return progress
 
 
+def _in_a_row(incomings: Sequence[Incoming]) -> tuple[dict[str, int], dict[str, int]]:
+    """The first and last number of each key whose events can all be read, and come one after the other."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    others = set[str]()
+    for incoming in incomings:
+        key, seq = incoming.key or "", incoming.seq
+        if seq is None or incoming.problem:
+            others.add(key)
+        elif key not in last:
+            first[key] = last[key] = seq
+        elif is_next(seq, last[key]):
+            last[key] = seq
+        else:
+            others.add(key)
+    for key in others & last.keys():
+        del first[key], last[key]
+    return first, last
+
+
 async def _save_progress(tx: Tx, progress: _Streams) -> None:
-    moved = sorted((topic, key) for (topic, key), p in progress.items() if p.now != p.before)
-    for topic, streams in groupby(moved, lambda stream: stream[0]):
-        places = list(streams)
-        keys = [key for _, key in places]
+    moved: dict[str, dict[str, _Progress]] = defaultdict(dict)
+    for (topic, key), stream in progress.items():
+        if stream.now != stream.before:
+            moved[topic][key] = stream
+    for topic in sorted(moved):
+        streams = moved[topic]
+        keys = sorted(streams)
         await tx.execute(
-            _SAVE_PROGRESS, topic, array(keys), array([progress[place].last_seq for place in places]),
-            [key for key in keys if progress[topic, key].parked],
-            [key for key in keys if progress[topic, key].held],
+            _SAVE_PROGRESS, topic, array(keys), array([streams[key].last_seq for key in keys]),
+            [key for key in keys if streams[key].parked], [key for key in keys if streams[key].held],
         )  # fmt: skip
 
 
@@ -264,7 +314,7 @@ async def _hold(tx: Tx, early: Sequence[Incoming]) -> None:
         [i.topic for i in early],
         [i.key for i in early],
         [i.seq for i in early],
-        [msgspec.json.encode(i.headers).decode() for i in early],
+        [_stored(i.headers) for i in early],
         [i.value or b"" for i in early],
     )
 
@@ -275,6 +325,9 @@ async def _park(tx: Tx, incoming: Incoming, state: str, error: str | None) -> No
         error = f"{error}; {NEXT_WITHOUT_KEY if incoming.key is None else NEXT}"
     await tx.execute(
         _PARK, incoming.topic, incoming.partition, incoming.offset, incoming.key, incoming.seq,
-        msgspec.json.encode(incoming.headers).decode(), incoming.raw_key, incoming.value, state,
-        error and storable(error),
+        _stored(incoming.headers), incoming.raw_key, incoming.value, state, error and storable(error),
     )  # fmt: skip
+
+
+def _stored(headers: Mapping[str, str]) -> str:
+    return msgspec.json.encode({storable(name): storable(value) for name, value in headers.items()}).decode()

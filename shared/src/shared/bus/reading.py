@@ -86,16 +86,16 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
     except msgspec.ValidationError as problem:
         incoming.problem = f"not an event: {problem}"
         key = incoming.headers.get("ce_partitionkey")
-        incoming.key = key if key and len(key) <= LONGEST_KEY else None
+        incoming.key = storable(key) if key and len(key) <= LONGEST_KEY else None
         return incoming
-    incoming.key, incoming.seq, name = found.ce_partitionkey, found.ce_sequence, found.ce_type
+    incoming.key, incoming.seq, name = storable(found.ce_partitionkey), found.ce_sequence, found.ce_type
     if name not in wanted:
         if name not in EVENTS:
             incoming.problem = _unknown(name)
         return incoming
     try:
         event = decode(name, incoming.value or b"")
-        if event.key != found.ce_partitionkey or event.topic != incoming.topic:
+        if event.key != incoming.key or event.topic != incoming.topic:
             raise ValueError(
                 f"it is about {event.key} on {event.topic},"
                 f" its envelope says {incoming.key} on {incoming.topic}"
@@ -104,8 +104,7 @@ def read(incoming: Incoming, wanted: Mapping[str, Handler]) -> Incoming:
         incoming.problem = f"{name}: {_in_words(problem, incoming.value)}"
         return incoming
     incoming.delivery = Delivery(
-        event, incoming.topic, found.ce_partitionkey, found.ce_sequence, found.ce_id, found.ce_time,
-        found.ce_traceparent,
+        event, incoming.topic, incoming.key, incoming.seq, found.ce_id, found.ce_time, found.ce_traceparent
     )  # fmt: skip
     return incoming
 
