@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from scoring.bands import handlers, store
-from scoring.bands.domain import Due, score_all
+from scoring.bands.domain import Due, changes_of, score_all
 from scoring.bands.handlers import keep_bands, tell_beginnings
 from scoring.care import store as models
 from scoring.care.domain import PUBLISHED
@@ -218,6 +218,23 @@ async def test_no_table_is_read_whole_to_lock_and_write_customers_however_small_
         await store.save(tx, outcome.scores, served, NOW)
         await store.set_timers(tx, outcome.timers)
         assert await tx.fetch(_READ_WHOLE) == before
+
+
+async def test_to_lock_and_tell_some_of_many_customers_no_others_are_read(scoring: Scoring) -> None:
+    await seed(scoring.db, NOW, 4000)
+    rows_read = (
+        "SELECT sum(idx_tup_fetch) FROM pg_stat_xact_user_tables"
+        " WHERE relname IN ('customer_state', 'customer_score')"
+    )
+    async with scoring.db.tx() as tx:
+        await tx.execute("ANALYZE customer_state, customer_score")
+        due = await store.find_due(tx, NOW, 400)
+    changes = changes_of(due, PUBLISHED, 90, NOW).changes
+    async with scoring.db.tx() as tx:
+        before = await tx.fetchval(rows_read)
+        assert len(await store.lock_unchanged(tx, due)) == 400
+        assert len(await store.tell(tx, changes)) == 400
+        assert await tx.fetchval(rows_read) - before < 4 * 400
 
 
 _WORKER = """

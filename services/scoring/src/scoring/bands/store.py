@@ -140,7 +140,7 @@ async def find_outdated(tx: Tx, served: Served, now: datetime, limit: int) -> li
 
 async def lock_unchanged(tx: Tx, due: Sequence[Due]) -> list[Due]:
     """Keep hold of those whose state and timer are as they were; answers them."""
-    await _by_index(tx)
+    await _one_by_one(tx)
     known = {one.customer_id: one for one in due}
     locked = await tx.fetch(_LOCK, array(list(known)), array([one.written_by for one in due]))
     return [known[r[0]] for r in locked]
@@ -156,7 +156,7 @@ async def as_told(tx: Tx, held: Sequence[Due]) -> set[UUID]:
 
 async def lock_changed(tx: Tx, due: Sequence[Due], limit: int) -> list[Due]:
     """Keep hold of some who are still due when they were; answers how they are now."""
-    await _by_index(tx)
+    await _one_by_one(tx)
     locked = await tx.fetch(
         _LOCK_CHANGED, array([one.customer_id for one in due]), array([one.due_at for one in due]), limit
     )
@@ -179,6 +179,12 @@ async def _by_index(tx: Tx) -> None:
     """From here to its end, this transaction looks rows up by indexes, and writes them so."""
     # Plans are kept: one made while a table was small must do when it has grown.
     await tx.execute("SET LOCAL enable_seqscan = off")
+
+
+async def _one_by_one(tx: Tx) -> None:
+    """As `_by_index`; a plan made for the very rows given would read a whole index where these are many."""
+    await _by_index(tx)
+    await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
 
 
 async def save(tx: Tx, scores: Sequence[Score], served: Served, scored_at: datetime) -> None:
