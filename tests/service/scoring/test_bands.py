@@ -1,9 +1,9 @@
 """Bands change by events and by time alone, and each change is told once."""
 
 import asyncio
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 from scoring.app import SERVICE
 from scoring.bands import handlers
 from scoring.bands.domain import SET_ASIDE
-from scoring.bands.handlers import keep_bands, look, score_outdated
+from scoring.bands.handlers import Reached, keep_bands, look, score_outdated
 from shared.events.scoring import ChurnBandChanged
 from shared.service import run_worker
 from shared.testing.waiting import until
@@ -152,14 +152,17 @@ async def test_customers_of_an_older_model_are_scored_without_a_pause(
     async with scoring.db.tx() as tx:
         await tx.execute("UPDATE customer_score SET model_version = 7")
     await scoring.tell(*[placed(uuid4(), NOW - DAY) for _ in range(4)])
-    pauses = [await look(scoring.db, scoring.clock, scoring.settings) for _ in range(4)]
+    reached, pauses = Reached(0, 0), []
+    for _ in range(4):
+        pause, reached = await look(scoring.db, scoring.clock, scoring.settings, reached)
+        pauses.append(pause)
     assert pauses == [0, 0, 0, 3600]
     assert await scoring.value("SELECT count(*) FROM customer_score WHERE model_version = 0") == 39
 
 
-@pytest.mark.parametrize(("events_each_time", "pause"), [(0, 0), (1, 0), (10**9, 3600)])
+@pytest.mark.parametrize(("a_second", "pause"), [(0, 0), (500, 0), (2000, 3600)])
 async def test_a_backlog_of_events_goes_on_while_a_mass_is_scored(
-    scoring: Scoring, ten_at_a_time: None, monkeypatch: pytest.MonkeyPatch, events_each_time: int, pause: int
+    scoring: Scoring, ten_at_a_time: None, a_second: int, pause: int
 ) -> None:
     async with scoring.db.tx() as tx:
         await tx.execute(
@@ -167,18 +170,15 @@ async def test_a_backlog_of_events_goes_on_while_a_mass_is_scored(
             " VALUES ('scoring', 'patron.orders', 0, 5, 1, 'a'), ('scoring', 'patron.orders', 1, 5, 1, 'b')"
         )
     await scoring.tell(*[placed(uuid4(), NOW - DAY) for _ in range(35)])
-    score = handlers.score_changed
-
-    async def beside_the_consumer(*given: Any) -> int:
-        async with scoring.db.tx() as tx:
-            await tx.execute(
-                "UPDATE consumer_offset SET next_offset = next_offset + $1 WHERE partition = 1",
-                events_each_time,
-            )
-        return await score(*given)
-
-    monkeypatch.setattr(handlers, "score_changed", beside_the_consumer)
-    assert await look(scoring.db, scoring.clock, scoring.settings) == pause
+    hour_ago = Reached(10, time.monotonic() - 3600)
+    async with scoring.db.tx() as tx:
+        await tx.execute(
+            "UPDATE consumer_offset SET next_offset = next_offset + $1 WHERE partition = 1", a_second * 3600
+        )
+    found, now = await look(scoring.db, scoring.clock, scoring.settings, hour_ago)
+    assert found == pause
+    found, _ = await look(scoring.db, scoring.clock, scoring.settings, now)
+    assert found == 0, "nothing has come in since"
 
 
 async def _all_scored(scoring: Scoring, many: int) -> bool:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 from prometheus_client import Counter
@@ -44,30 +45,43 @@ _changed = Counter("patron_band_changes", "Changes of churn band told by this wo
 
 async def keep_bands(db: Database, clock: Clock, settings: ScoringSettings) -> None:
     """Tell of bands that begin, score whoever is due, then whoever was scored with another model."""
-    told = store.FIRST
+    told, reached = store.FIRST, await _reached(db)
     while True:
         told = await tell_beginnings(db, clock, settings, told)
+        pause, reached = await look(db, clock, settings, reached)
         # Never in step with another worker, who would score the same customers.
-        await asyncio.sleep(await look(db, clock, settings) * random.uniform(0.7, 1.0))  # noqa: S311
+        await asyncio.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311
 
 
-async def look(db: Database, clock: Clock, settings: ScoringSettings) -> float:
+class Reached(NamedTuple):
+    """How far the workers had come in the logs, in events, and when, in seconds."""
+
+    events: int
+    at: float
+
+
+async def _reached(db: Database) -> Reached:
+    async with db.read() as tx:
+        return Reached(await store.events_taken_in(tx), time.monotonic())
+
+
+async def look(
+    db: Database, clock: Clock, settings: ScoringSettings, before: Reached
+) -> tuple[float, Reached]:
     """Score a batch of whoever is due, or else outdated; answers after how many seconds to look again.
 
-    At once where there was a whole batch of them, as more are left, unless events come in by the thousand.
+    At once where there was a whole batch of them, as more are left, unless since the look before events have
+    come in by the thousand.
     """
-    async with db.read() as tx:
-        reached = await store.events_taken_in(tx)
     started = time.monotonic()
     done = await score_changed(db, clock, settings)
     if done < BATCH:
         done += await score_outdated(db, clock, settings, BATCH - done)
-    took = time.monotonic() - started
-    async with db.read() as tx:
-        backlog = await store.events_taken_in(tx) - reached > BACKLOG * took
+    now = await _reached(db)
+    backlog = now.events - before.events > BACKLOG * (now.at - before.at)
     if done >= BATCH and not backlog:
-        return 0.0
-    return max(EVERY_SECONDS, took * (1 / SHARE_OF_TIME - 1))
+        return 0.0, now
+    return max(EVERY_SECONDS, (now.at - started) * (1 / SHARE_OF_TIME - 1)), now
 
 
 async def tell_beginnings(
