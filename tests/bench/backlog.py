@@ -31,7 +31,7 @@ CUSTOMERS, ORDERS_EACH, BATCH = 20_000, 10, consumer.BATCH
 EVENTS = CUSTOMERS * ORDERS_EACH
 START = datetime(2025, 1, 1, tzinfo=UTC)
 KNOWN = (10_000, 100_000, 1_000_000)
-RETURNING, MORE_EACH = 10_000, 6
+RETURNING, MORE_EACH = 10_000, 12
 
 # Of customers who were there before: one order each, counted; nobody is due.
 _KNOWN = """

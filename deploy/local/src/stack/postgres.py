@@ -34,7 +34,7 @@ SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "300",
-    "shared_buffers": "256MB",
+    "shared_buffers": "1GB",
     "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
