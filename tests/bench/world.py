@@ -12,6 +12,7 @@ import httpx
 
 import stack
 from shared.web.tokens import mint
+from stack import postgres
 
 CUSTOMERS = 2000
 
@@ -34,8 +35,11 @@ async def world() -> AsyncIterator[World]:
     """A new PostgreSQL and Kafka."""
     with TemporaryDirectory(prefix="patron-bench-") as name:
         directory = Path(name)
-        async with stack.backing(directory, durable=True, say=lambda _: None) as backing:
-            yield World(directory, backing)
+        try:
+            async with stack.backing(directory, durable=True, say=lambda _: None) as backing:
+                yield World(directory, backing)
+        finally:
+            postgres.remove_outside(directory)
 
 
 async def customers_and_product(fleet: stack.Fleet, token: str) -> tuple[list[UUID], str]:
