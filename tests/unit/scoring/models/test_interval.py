@@ -51,7 +51,7 @@ def test_twice_the_uncertainty_makes_twice_the_width_while_it_is_small() -> None
 
 
 def test_intervals_of_churn_are_calibrated_as_churn_is() -> None:
-    calibrated = replace(MODEL, calibrator=Calibrator(-0.3, 0.7))
+    calibrated = replace(MODEL, calibrator=Calibrator(-0.3, 0.7, horizon=13))
     raw, found = (intervals(PEOPLE, model, 0.02 * np.eye(4), 13) for model in (MODEL, calibrated))
     assert special.logit(found.churn.low) == pytest.approx(-0.3 + 0.7 * special.logit(raw.churn.low))
     assert special.logit(found.churn.high) == pytest.approx(-0.3 + 0.7 * special.logit(raw.churn.high))

@@ -103,6 +103,40 @@ def test_reasons_add_up_to_the_log_odds_of_churn(
     assert set(found.factors) == set(reasons.CODES)
 
 
+@settings(max_examples=50)
+@given(
+    seed=st.integers(0, 10**6),
+    weeks=st.floats(1e-3, 500),
+    calibrator=st.builds(Calibrator, st.floats(-2, 2), st.floats(0.3, 3), st.just(13.0)),
+)
+def test_calibration_keeps_the_models_say_of_when_those_buy_who_do(
+    seed: int, weeks: float, calibrator: Calibrator
+) -> None:
+    customers, model = some_customers(seed, 12), replace(MODEL, calibrator=calibrator)
+    raw, raw_there = (score.churn(customers, MODEL, horizon) for horizon in (weeks, 13))
+    churn, there = (score.churn(customers, model, horizon) for horizon in (weeks, 13))
+    plain = score.log_odds_churn(customers, MODEL, 13)
+    np.testing.assert_allclose(there, 1 / (1 + np.exp(-calibrator.calibrate(plain))), rtol=1e-12)
+    if weeks < 13:
+        np.testing.assert_allclose(
+            1 - churn, (1 - there) * (1 - raw) / (1 - raw_there), rtol=1e-6, atol=1e-12
+        )
+    else:
+        np.testing.assert_allclose(churn, there * raw / raw_there, rtol=1e-9)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10**6))
+def test_calibrated_churn_falls_as_the_horizon_grows(seed: int) -> None:
+    customers = some_customers(seed, 12)
+    model = replace(MODEL, calibrator=Calibrator(0.2, 0.8, horizon=13))
+    horizons = [1e-6, 0.1, 1, 12.999, 13, 13.001, 50, 1e4]
+    churn = np.array([score.churn(customers, model, horizon) for horizon in horizons])
+    assert (np.diff(churn, axis=0) <= 1e-12).all()
+    assert (churn[0] > 1 - 1e-4).all()
+    np.testing.assert_allclose(churn[3], churn[5], atol=1e-3)
+
+
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), model=st.sampled_from([MODEL, replace(MODEL, gamma=SIGNS)]))
 def test_factors_are_neutralised_one_after_another(seed: int, model: Model) -> None:

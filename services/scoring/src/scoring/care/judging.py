@@ -109,7 +109,9 @@ def judge(
 ) -> Judgement:
     """Of a candidate fitted to everything known, against the model served now."""
     trials, learnt = _trials(history, horizon_days, assumed)
-    calibrator = learnt.calibration.calibrator if learnt and not learnt.why_not else IDENTITY
+    calibrator = IDENTITY
+    if learnt and not learnt.why_not:
+        calibrator = replace(learnt.calibration.calibrator, horizon=horizon_days / 7)
     comparison = None
     if trials:
         comparison = _compare(replace(candidate, calibrator=calibrator), served, trials[-1].cut)

@@ -11,6 +11,12 @@ deviation from the identity, d = (intercept, ln slope), is shrunk by as much as 
 
 with V the covariance of d from the sample of outcomes and from the uncertainty of the parameters; on average
 Q is 2 where the model is true (the empirical Bayes estimate with the prior variance found by moments).
+
+The map is of churn within one horizon, H₀. It says nothing of when those buy who do so within H₀, nor of when
+the others do after it: of that the model keeps its say. With F(H) the chance of a purchase within H, and F′
+calibrated,
+
+    F′(H) = F′(H₀)·F(H)/F(H₀)  up to H₀,    1 − F′(H) = (1 − F′(H₀))·(1 − F(H))/(1 − F(H₀))  beyond.
 """
 
 from collections.abc import Sequence
@@ -26,14 +32,16 @@ from .metrics import Metrics
 GOOD_ECE = 0.03
 _RIDGE = np.array([1.0, 0.5])  # σ of the prior on d: finite where everybody churned, or nobody
 _ROUNDS = 50
+_FARTHEST = 700.0  # log-odds beyond which a chance is 0 or 1
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrator:
-    """A rising map of log-odds of churn."""
+    """A rising map of log-odds of churn within `horizon` weeks."""
 
     intercept: float = 0.0
     slope: float = 1.0
+    horizon: float = 90 / 7
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.intercept) and 0 < self.slope < np.inf):
@@ -43,6 +51,21 @@ class Calibrator:
         """Calibrated log-odds of the model's."""
         (given,) = floats(log_odds)
         return np.asarray(self.intercept + self.slope * given)
+
+    def carry_over(self, log_odds: ArrayLike, at_horizon: ArrayLike) -> Floats:
+        """Calibrated log-odds of churn within another horizon, where `at_horizon` are the model's of churn
+        within the calibrator's."""
+        given, known = floats(log_odds, at_horizon)
+        right, shorter = self.calibrate(known), given > known
+        log_chance = np.where(  # of a purchase within the shorter horizon, of none within the longer one
+            shorter,
+            special.log_expit(-right) + special.log_expit(-given) - special.log_expit(-known),
+            special.log_expit(right) + special.log_expit(given) - special.log_expit(known),
+        )
+        with np.errstate(divide="ignore"):
+            against = np.log(-np.expm1(log_chance)) - log_chance
+        found = np.clip(np.where(shorter, against, -against), -_FARTHEST, _FARTHEST)
+        return np.where(given == known, right, found)
 
     def uncalibrate(self, log_odds: ArrayLike) -> Floats:
         """The model's log-odds of calibrated ones, as a threshold is mapped back."""

@@ -14,7 +14,7 @@ from scipy import special
 
 from .arrays import Floats, weighed
 from .forecast import plausible
-from .score import Customers, Model, expected_purchases, odds
+from .score import Customers, Model, calibrated, expected_purchases, odds
 
 _NINE_OF_TEN = 1.6448536269514722  # standard deviations to either side
 _LEAST = 1e-300
@@ -56,7 +56,7 @@ def intervals(customers: Customers, model: Model, covariance: Floats, horizon: f
     asked = [(each, odds(customers, each, horizon)) for each in (model, *others)]
     return Intervals(
         of_log_odds([-found.dead for _, found in asked]),
-        of_log_odds([each.calibrator.calibrate(found.log_odds_churn) for each, found in asked]),
+        of_log_odds([calibrated(each, found) for each, found in asked]),
         of_amount([expected_purchases(customers, each, horizon, found) for each, found in asked]),
     )
 

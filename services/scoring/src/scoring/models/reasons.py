@@ -17,7 +17,7 @@ import numpy as np
 
 from .arrays import Floats
 from .complaints import MISHANDLED, OPEN, RECOVERED, Schedules
-from .score import Customers, Model, Odds, odds
+from .score import Customers, Model, Odds, calibrated, odds
 
 COMPLAINTS: Mapping[str, int] = {
     "complaint_open": OPEN,
@@ -83,12 +83,11 @@ def contributions(customers: Customers, model: Model, horizon: float) -> Contrib
         told.append(VOICED)
     without = _without_each(schedules, [phase for _, phase in phases], len(told), rows)
     found = odds(_side_by_side(customers, model, without, len(told)), model, horizon)
-    calibrate = model.calibrator.calibrate
     # As they are, without one thing told after another, and as the average.
-    log_odds = calibrate(found.log_odds_churn).reshape(-1, rows)
+    log_odds = calibrated(model, found).reshape(-1, rows)
     uncomplaining, average = log_odds[len(told)], log_odds[-1]
-    silent = found.silent.reshape(-1, rows)[len(told)]
-    heard_from_now = calibrate(Odds(np.full(rows, -np.inf), silent).log_odds_churn)
+    _, *silent = (each.reshape(-1, rows)[len(told)] for each in found)
+    heard_from_now = calibrated(model, Odds(np.full(rows, -np.inf), *silent))
     factors = {code: np.zeros(rows) for code in (*COMPLAINTS, VOICED)}
     for place, code in enumerate(told):
         factors[code] = log_odds[place] - log_odds[place + 1]
@@ -97,7 +96,7 @@ def contributions(customers: Customers, model: Model, horizon: float) -> Contrib
         "rhythm": heard_from_now - average,
         BASE: average,
     }
-    return Contributions(log_odds[0], factors, Odds(found.dead[:rows], found.silent[:rows]))
+    return Contributions(log_odds[0], factors, Odds(*(each[:rows] for each in found)))
 
 
 def _side_by_side(customers: Customers, model: Model, schedules: Schedules, times: int) -> Customers:

@@ -69,10 +69,11 @@ class Scores:
 
 class Odds(NamedTuple):
     """What churn is made of, uncalibrated: ln I, the log-odds of being dead, and P₀, the chance that a living
-    one is silent."""
+    one is silent; `silent_where_calibrated` is that within the calibrator's horizon."""
 
     dead: Floats
     silent: Floats
+    silent_where_calibrated: Floats
 
     @property
     def churn(self) -> Floats:
@@ -91,10 +92,11 @@ def odds(customers: Customers, model: Model, horizon: float) -> Odds:
     """What churn within `horizon` weeks is made of."""
     clock = Clock.of(customers.schedules, model.gamma)
     params, x, T = model.purchase, customers.x, customers.T
-    return Odds(
-        complaint_clock.log_odds_dead(params, clock, x, customers.t_x, T),
-        complaint_clock.p_no_purchase(params, clock, x, T, horizon),
-    )
+    dead = complaint_clock.log_odds_dead(params, clock, x, customers.t_x, T)
+    silent = complaint_clock.p_no_purchase(params, clock, x, T, horizon)
+    if model.calibrator == IDENTITY or model.calibrator.horizon == horizon:
+        return Odds(dead, silent, silent)
+    return Odds(dead, silent, complaint_clock.p_no_purchase(params, clock, x, T, model.calibrator.horizon))
 
 
 def score(customers: Customers, model: Model, horizon: float, known: Odds | None = None) -> Scores:
@@ -129,10 +131,18 @@ def churn(customers: Customers, model: Model, horizon: float) -> Floats:
 
 def log_odds_churn(customers: Customers, model: Model, horizon: float) -> Floats:
     """Its log-odds."""
-    return model.calibrator.calibrate(odds(customers, model, horizon).log_odds_churn)
+    return calibrated(model, odds(customers, model, horizon))
+
+
+def calibrated(model: Model, found: Odds) -> Floats:
+    """Log-odds of churn, of what it is made of."""
+    if model.calibrator == IDENTITY:
+        return found.log_odds_churn
+    where_calibrated = found._replace(silent=found.silent_where_calibrated)
+    return model.calibrator.carry_over(found.log_odds_churn, where_calibrated.log_odds_churn)
 
 
 def _churn(model: Model, found: Odds) -> Floats:
     if model.calibrator == IDENTITY:
         return found.churn  # precise next to 0 as well
-    return np.asarray(special.expit(model.calibrator.calibrate(found.log_odds_churn)))
+    return np.asarray(special.expit(calibrated(model, found)))
