@@ -10,6 +10,7 @@ import pytest
 from scoring.app import SERVICE
 from scoring.care.domain import PUBLISHED
 from scoring.models import complaint_fit
+from scoring.models.complaints import PHASES
 from shared.service import api
 from shared.testing.http import client
 from tests.service.scoring.conftest import NOW, Scoring, fit, opened, read, resolved
@@ -48,7 +49,7 @@ async def test_a_clear_effect_of_complaints_is_served_with_its_evidence_and_scor
         assert again["p_alive"] == score["p_alive"]
 
 
-async def test_an_unclear_effect_of_complaints_is_shown_in_the_report_too_and_not_served(
+async def test_an_unclear_effect_of_complaints_is_in_the_report_and_not_served_but_what_they_tell_is(
     scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scoring.tell(*(opened(each, NOW - timedelta(days=at)) for each in buyers for at in (3, 150)))
@@ -57,7 +58,11 @@ async def test_an_unclear_effect_of_complaints_is_shown_in_the_report_too_and_no
     assert not effect["used"]
     assert effect["why"].startswith("p = ")
     read = (await analyst.get("/v1/models/1")).json()
-    assert read["parameters"]["complaints"] == asdict(PUBLISHED.model.gamma)
+    in_use, assumed = read["parameters"]["complaints"], asdict(PUBLISHED.model.gamma)
+    assert {phase: in_use[phase] for phase in PHASES} == {phase: assumed[phase] for phase in PHASES}
+    assert in_use["coming_after_death"] < 1
+    score = (await analyst.get(f"/v1/scores/{buyers[0]}")).json()
+    assert "complaint_voiced" in {reason["code"] for reason in score["reasons"]}
     page = await analyst.get("/v1/models/1/report")
     assert "What complaints do" in page.text
 

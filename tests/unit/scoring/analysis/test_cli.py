@@ -15,6 +15,7 @@ from scoring.models import bg_nbd, clv, complaint_clock, gamma_gamma, mbg_nbd, p
 from scoring.models.complaint_clock import Clock
 from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
 from scoring.models.complaints import Schedules
+from tests.unit.scoring.models.complaint_worlds import NO_HARM, Kind, simulate
 
 CDNOW = Path(__file__).parents[4] / "deploy/local/data/cdnow_sample.csv"
 COMPLAINTS = "customer,opened,resolved,outcome,severity"
@@ -389,3 +390,23 @@ def test_the_installed_command_answers_quickly_without_the_service(work: Path) -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_complaints_count_as_signs_of_life_where_what_they_do_is_not_clear(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = simulate(Kind(harm=NO_HARM), 300, 5)
+    columns = zip(world.rows.x, world.rows.t_x, world.rows.T, strict=True)
+    few(
+        tmp_path, "customer,x,t_x,T\n" + "".join(f"c{i},{x},{t},{T}\n" for i, (x, t, T) in enumerate(columns))
+    )
+    made = zip(world.schedules.owner, world.schedules.start, world.schedules.opened, strict=True)
+    lines = [f"c{world.schedules.customer[who]},{at},,,major" for who, at, opened in made if opened]
+    complaints = few(tmp_path, "\n".join([COMPLAINTS, *lines]) + "\n", "c.csv")
+    assert fit(tmp_path, "pareto-nbd-complaints", "none", "--complaints", str(complaints)) == 0
+    found = model(tmp_path, "pareto-nbd-complaints")
+    assert found["evidence"]["complaints"] >= 200
+    assert not found["evidence"]["used"]
+    assert found["in_use"]["gamma_open"] == 0
+    assert found["in_use"]["coming_after_death"] < 0.2
+    assert "complaints still count as signs of life" in capsys.readouterr().err

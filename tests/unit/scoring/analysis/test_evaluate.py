@@ -76,7 +76,8 @@ def test_with_complaints_the_model_that_knows_them_is_measured_too(folder: Path)
     one = metrics(folder)["pareto-nbd-complaints"]
     why_not = "fewer than 200 complaints"
     assert one["complaints"] == {
-        "complaints": 30, "effect": "prior", "p_value": None, "p_assumed": None, "why_not": why_not
+        "complaints": 30, "effect": "prior", "signs_of_life": False, "p_value": None, "p_assumed": None,
+        "why_not": why_not,
     }  # fmt: skip
     assert {"gamma_open", "gamma_mishandled", "gamma_recovered"} <= set(one["parameters"])
 

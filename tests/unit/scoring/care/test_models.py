@@ -91,7 +91,9 @@ def test_an_effect_that_is_not_clear_is_shown_and_the_one_assumed_serves() -> No
     assert served.complaint_effect is not None
     assert not served.complaint_effect.used
     assert served.complaint_effect.why.startswith("p = ")
-    assert served.model.gamma == NO_EFFECT
+    assert served.model.gamma.of_leaving.tolist() == NO_EFFECT.of_leaving.tolist()
+    assert served.model.gamma.coming_after_death < 0.1, "what complaints tell was estimated all the same"
+    assert of_row(to_row(served, published=True, why="better")) == served
 
 
 def test_an_assumed_effect_that_the_data_contradict_serves_no_more() -> None:

@@ -10,7 +10,7 @@ import pytest
 from scoring.models import complaint_clock, complaint_fit, pareto_nbd
 from scoring.models.arrays import Bools, Floats
 from scoring.models.complaint_clock import Clock
-from scoring.models.complaint_effect import PRIOR_GAMMA, Gamma
+from scoring.models.complaint_effect import NO_EFFECT, PRIOR_GAMMA, Gamma
 from scoring.models.complaint_fit import ClockFit, fit_clock
 from scoring.models.complaint_likelihood import CLOSING, LEAVING, NAMES, Loud, log_likelihood_with_gradient
 from scoring.models.complaint_signs import History
@@ -153,11 +153,54 @@ def test_the_gradient_is_the_slope_of_the_likelihood(closing: float) -> None:
         assert gradient[j] == pytest.approx((above - below) / 2e-5, rel=1e-5, abs=1e-3), NAMES[j]
 
 
-def test_few_complaints_are_not_enough_to_go_by() -> None:
-    world = case(MAIN["only the living complain"])
-    few = replace(world.found, complaints=complaint_fit.ENOUGH_COMPLAINTS - 1)
+def test_what_is_assumed_where_no_effect_is_proven_serves_together_with_the_signs_of_life() -> None:
+    """Only γ is ever assumed: that it is the living who complain was found in the data."""
+    world = simulate(Kind(harm=NO_HARM), 4000, 5)
+    rows = world.rows
+    found = fit_clock(rows, world.schedules, world.complaints, assumed=NO_EFFECT)
+    assert not found.usable
+    purchase, gamma, errors = found.in_use
+    assert gamma.of_leaving.tolist() == [0, 0, 0]
+    assert gamma.coming_after_death < 0.05
+    assert np.isfinite(errors["coming_after_death"])
+    assert np.isnan([errors[phase] for phase in PHASES]).all(), "what is assumed has no error"
+    assert purchase.converged
+    assert purchase.params != found.purchase.params, "fitted with the effect assumed, not with the estimate"
+    alive = complaint_clock.p_alive(
+        purchase.params, Clock.of(world.schedules, gamma), rows.x, rows.t_x, rows.T
+    )
+    plain = pareto_nbd.fit(rows)
+    without = pareto_nbd.p_alive(plain.params, rows.x, rows.t_x, rows.T)
+    assert auc(alive, world.alive) > auc(without, world.alive) + 0.015
+    assert calibration_error(world.alive, alive) <= max(0.015, calibration_error(world.alive, without))
+
+
+@pytest.mark.parametrize("name", ["anybody complains", "complaints follow purchases"])
+def test_where_complaints_tell_little_the_signs_of_life_do_no_harm(name: str) -> None:
+    """Of a few customers, who made some hundreds of complaints; asked are others of the same world."""
+    kind = replace(MAIN[name], harm=NO_HARM)
+    world, others = simulate(kind, 400, 7), simulate(kind, 3000, 8)
+    found = fit_clock(world.rows, world.schedules, 300, assumed=NO_EFFECT)
+    assert not found.usable
+    asked = others.rows.x, others.rows.t_x, others.rows.T
+    clock = Clock.of(others.schedules, found.in_use.gamma)
+    alive = complaint_clock.p_alive(found.in_use.purchase.params, clock, *asked)
+    plain = pareto_nbd.p_alive(pareto_nbd.fit(world.rows).params, *asked)
+    assert auc(alive, others.alive) > auc(plain, others.alive) - 0.001
+    assert calibration_error(others.alive, alive) < calibration_error(others.alive, plain) + 0.005
+
+
+def test_an_estimate_that_is_usable_is_in_use() -> None:
+    found = case(MAIN["only the living complain"]).found
+    assert found.in_use == (found.purchase, found.gamma, found.standard_errors)
+
+
+def test_few_complaints_are_not_enough_to_go_by_nor_are_they_signs_of_life() -> None:
+    world = simulate(Kind(), 1000, 5)
+    few = fit_clock(world.rows, world.schedules, complaint_fit.ENOUGH_COMPLAINTS - 1)
     assert not few.usable
     assert few.why_not == "199 complaints are fewer than 200"
+    assert few.in_use == (pareto_nbd.fit(world.rows), PRIOR_GAMMA, {})
 
 
 def test_a_search_with_a_given_effect_that_comes_to_no_end_is_no_evidence_against_it(
@@ -179,6 +222,7 @@ def test_a_search_with_a_given_effect_that_comes_to_no_end_is_no_evidence_agains
     assert (found.statistic, found.p_value, found.p_assumed) == (0, 1, 1)
     assert not found.usable
     assert "not clear" in found.why
+    assert found.in_use == (pareto_nbd.fit(world.rows), PRIOR_GAMMA, {}), "the model without complaints"
 
 
 def test_without_complaints_the_fit_is_the_plain_one_and_nothing_is_claimed() -> None:

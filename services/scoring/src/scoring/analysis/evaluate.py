@@ -155,7 +155,7 @@ def _entry(
         "repeat_buyers": fit.repeat_buyers,
         "converged": fit.converged,
         "parameters": found.fitted.forecaster.parameters,
-        "standard_errors": known(dict(fit.standard_errors) | _of_gamma(found)),
+        "standard_errors": known(dict(fit.standard_errors) | _of_complaints(found)),
         "log_likelihood": fit.log_likelihood,
         "complaints": _complaints(found, now),
         "calibration": {
@@ -187,7 +187,8 @@ def _metrics(found: Metrics) -> dict[str, Any]:
 
 
 def _complaints(found: Evaluation, now: Cut) -> dict[str, Any] | None:
-    """How many complaints there were, and whether what they do was estimated or is assumed."""
+    """How many complaints there were, whether what they do was estimated or is assumed, and whether they are
+    taken as signs of life, which is never assumed."""
     if found.fitted.forecaster.kind != forecast.WITH_COMPLAINTS:
         return None
     clock = found.fitted.clock
@@ -195,15 +196,14 @@ def _complaints(found: Evaluation, now: Cut) -> dict[str, Any] | None:
     return {
         "complaints": now.complaints,
         "effect": "estimated" if used else "prior",
+        "signs_of_life": found.fitted.forecaster.gamma.tells_of_life,
         "p_value": None if clock is None else clock.p_value,
         "p_assumed": None if clock is None else clock.p_assumed,
         "why_not": f"fewer than {ENOUGH_COMPLAINTS} complaints" if clock is None else clock.why_not,
     }
 
 
-def _of_gamma(found: Evaluation) -> dict[str, float]:
-    """The errors of γ where it was estimated and is used."""
+def _of_complaints(found: Evaluation) -> dict[str, float]:
+    """The errors of what complaints do and tell, as far as it was estimated and is used."""
     clock = found.fitted.clock
-    if clock is None or not clock.usable:
-        return {}
-    return named(clock.standard_errors)
+    return {} if clock is None else named(clock.in_use.standard_errors)

@@ -17,7 +17,7 @@ from scoring.analysis.model_file import (
     document,
 )
 from scoring.analysis.since_first import Known
-from scoring.models import gamma_gamma, pareto_nbd
+from scoring.models import gamma_gamma
 from scoring.models.complaint_effect import NO_EFFECT, Gamma, named
 from scoring.models.complaint_fit import fit_clock
 from scoring.models.fit import ENOUGH_REPEAT_BUYERS, known
@@ -25,6 +25,9 @@ from scoring.models.rfm import MANY_ROWS, Rows
 
 HARDLY_KNOWN = 2.0
 """A standard error of so many times the parameter says that the data do not tell it."""
+
+_SIGNS = "complaints still count as signs of life: how they come was estimated together with that effect"
+_NO_SIGNS = "complaints do not count as signs of life: how they come was not estimated with that effect"
 
 DESCRIPTION = """\
 Maximum likelihood (--prior none), or maximum a posteriori with the published values as the prior (--prior
@@ -101,9 +104,9 @@ def _fit(model: str, prior: str, rfm: Rfm, complaints: Known | None, assumed: Ga
 def _fit_with_complaints(
     model: str, prior: str, rows: Rows, complaints: Known, assumed: Gamma
 ) -> dict[str, Any]:
-    """The estimate and its evidence, and what forecasts use: the estimate where the evidence is clear.
+    """The estimate and its evidence, and what forecasts use: γ as estimated where the evidence is clear.
 
-    Else the model without complaints, with the effect assumed, or with none where no prior is wanted.
+    Else γ as assumed, or none where no prior is wanted, and the rest fitted with it (`ClockFit.in_use`).
     """
     use_prior = prior == "published"
     found = fit_clock(rows, complaints.schedules, complaints.complaints, use_prior=use_prior, assumed=assumed)
@@ -119,11 +122,7 @@ def _fit_with_complaints(
         "used": found.usable,
         "why_not": found.why_not,
     }
-    if found.usable:
-        told["in_use"] = asdict(found.purchase.params) | named(asdict(found.gamma))
-    else:
-        without = pareto_nbd.fit(rows, use_prior=use_prior).params
-        told["in_use"] = asdict(without) | named(asdict(assumed))
+    told["in_use"] = asdict(found.in_use.purchase.params) | named(asdict(found.in_use.gamma))
     return told
 
 
@@ -144,4 +143,5 @@ def _doubts(told: dict[str, Any]) -> list[str]:
     if "evidence" in told and not told["evidence"]["used"]:
         effect = "the effect assumed" if told["prior"] == "published" else "no effect"
         found.append(f"forecasts use {effect} of complaints, not the estimate: {told['evidence']['why_not']}")
+        found.append(_SIGNS if told["in_use"]["coming_after_death"] < 1 else _NO_SIGNS)
     return found

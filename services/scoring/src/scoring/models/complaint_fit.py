@@ -10,12 +10,13 @@ test against γ = 0, with as many degrees of freedom as phases that occurred; of
 Where no effect would explain the data as well, the same test is made against the effect assumed: what the
 data clearly contradict must not serve in their stead. Where the search for the best explanation with such a
 γ comes to no end, its ln L may be too low, and the gain over it too high: that is no evidence (p = 1).
+Only γ is ever assumed: where what is assumed stays, all else is what explains the data best with it.
 Complaints that slow buying for a while without ending it look like leaving: that cannot be told apart by x,
 t_x and T, and γ then says so much.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ from .complaint_likelihood import (
 )
 from .complaint_signs import History
 from .complaints import Schedules
-from .fit import ENOUGH_REPEAT_BUYERS, PRIOR_SIGMA, Fit, covariance, logs
+from .fit import PRIOR_SIGMA, Fit, covariance, logs
 from .pareto_nbd import Params
 from .rfm import Rows
 
@@ -54,6 +55,15 @@ _FLAT = 1e-2  # a slope per standard error that counts as none
 _STEP = 1e-4  # of the differences that give the curvature
 _LEAST_BEND = 1e-2  # of a direction that the data hardly determine
 _CLEARLY = 5.0  # in ln L: how much likelier it must be that closings are signs of life
+
+
+class Estimate(NamedTuple):
+    """The purchase model, what complaints do and tell, and the errors of what of that was estimated, by the
+    names of `gamma`'s fields."""
+
+    purchase: Fit[Params]
+    gamma: Gamma
+    standard_errors: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +83,18 @@ class ClockFit:
     """Twice the gain in ln L over γ = 0: the evidence that complaints make customers leave, or stay. 0 where
     the search for what explains the data best with γ = 0 came to no end."""
     p_value: float
+    fallback: Estimate
+    """With the γ assumed. All else is fitted with it, how complaints come too; where complaints are too few
+    for that, or a search came to no end, it is the model without complaints, which then tell nothing."""
     p_assumed: float | None = None
     """Of the test against the effect assumed; None where no effect is out of the question already."""
+
+    @property
+    def in_use(self) -> Estimate:
+        """What forecasts are made with: the estimate where it is usable, else the one with the γ assumed."""
+        if self.usable:
+            return Estimate(self.purchase, self.gamma, self.standard_errors)
+        return self.fallback
 
     @property
     def usable(self) -> bool:
@@ -121,45 +141,54 @@ def fit_clock(
     keeps its weak prior.
     """
     plain = pareto_nbd.fit(rows, use_prior=use_prior)
+    without = Estimate(plain, assumed, {})
     phases = schedules.z.any(axis=0)
     if not phases.any():
         unknown = dict.fromkeys(NAMES[4:], np.nan)
-        return ClockFit(plain, NO_EFFECT, unknown, complaints, plain.log_likelihood, 0.0, 1.0)
+        return ClockFit(plain, NO_EFFECT, unknown, complaints, plain.log_likelihood, 0.0, 1.0, without)
     search = _Search.of(rows, schedules, plain, use_prior=use_prior, assumed=assumed)
     free = np.ones(len(NAMES), dtype=np.bool_)
     free[LEAVING] = phases
     free[CLOSING] = False
     peak = search.peak(free)
 
-    def against(effect: Gamma) -> tuple[float, float]:
+    def against(below: _Peak) -> tuple[float, float]:
         """Twice the gain in ln L over it, and how probable such a gain would be if it were true."""
-        below = search.with_effect(peak, effect)
         gain = max(2 * (peak.log_likelihood - below.log_likelihood), 0.0) if below.converged else 0.0
         return gain, float(special.chdtrc(int(phases.sum()), gain))
 
-    gain, p_value = against(NO_EFFECT)
-    params, gamma = read(peak.at)
-    errors = peak.standard_errors()
-    given = complaint_clock.log_likelihood(params, Clock.of(schedules, gamma), rows.x, rows.t_x, rows.T)
-    purchase = Fit(
-        params=params,
-        standard_errors=dict(zip(NAMES[:4], errors[:4].tolist(), strict=True)),
-        log_likelihood=float(rows.weight @ given),
-        n=round(rows.customers),
-        repeat_buyers=round(rows.repeat_buyers),
-        prior_driven=use_prior and rows.repeat_buyers < ENOUGH_REPEAT_BUYERS,
-        converged=peak.converged,
-    )
+    gain, p_value = against(search.with_effect(peak, NO_EFFECT))
+    p_assumed, fallback = None, without
+    if p_value >= SIGNIFICANT:
+        given = search.with_effect(peak, assumed)
+        p_assumed = against(given)[1]
+        if given.converged and complaints >= ENOUGH_COMPLAINTS:
+            fallback = _estimate(given, rows, schedules, plain)
+    found = _estimate(peak, rows, schedules, plain)
     return ClockFit(
-        purchase,
-        gamma,
-        standard_errors=dict(zip(NAMES[4:], errors[4:].tolist(), strict=True)),
+        *found,
         complaints=complaints,
         log_likelihood=peak.log_likelihood,
         statistic=gain,
         p_value=p_value,
-        p_assumed=None if p_value < SIGNIFICANT else against(assumed)[1],
+        fallback=fallback,
+        p_assumed=p_assumed,
     )
+
+
+def _estimate(peak: "_Peak", rows: Rows, schedules: Schedules, plain: Fit[Params]) -> Estimate:
+    """What is found at a peak, of the customers whom the plain model was fitted to."""
+    params, gamma = read(peak.at)
+    errors = dict(zip(NAMES, peak.standard_errors().tolist(), strict=True))
+    given = complaint_clock.log_likelihood(params, Clock.of(schedules, gamma), rows.x, rows.t_x, rows.T)
+    purchase = replace(
+        plain,
+        params=params,
+        standard_errors={name: errors[name] for name in NAMES[:4]},
+        log_likelihood=float(rows.weight @ given),
+        converged=peak.converged,
+    )
+    return Estimate(purchase, gamma, {name: errors[name] for name in NAMES[4:]})
 
 
 class _Peak(NamedTuple):

@@ -78,7 +78,8 @@ class Forecaster:
 class Fitted:
     """A model fitted to customers, and the covariance of the logarithms of its purchase parameters.
 
-    `clock` is what the data say of complaints, None for models without, or where complaints are too few.
+    `clock` is what the data say of complaints, None for models without, or where complaints are too few;
+    where it is not usable, γ alone is the one assumed.
     """
 
     forecaster: Forecaster
@@ -96,8 +97,9 @@ class Fitted:
 def fit(kind: str, customers: Customers, complaints: int = 0, assumed: Gamma = PRIOR_GAMMA) -> Fitted:
     """The model fitted to these customers, leaning on its prior where they are few.
 
-    With complaints, the effect estimated is used where the evidence for it is clear, else the one assumed;
-    the covariance then is that of the model without complaints, close where most customers have none.
+    With complaints, γ is the one estimated where the evidence for it is clear, else the one assumed; the rest
+    is fitted together with it (`ClockFit.in_use`). The covariance then is that of the model without
+    complaints, close where most customers have none.
     """
     rows = Rows.of(customers.x, customers.t_x, customers.T)
     if kind != WITH_COMPLAINTS:
@@ -106,12 +108,11 @@ def fit(kind: str, customers: Customers, complaints: int = 0, assumed: Gamma = P
         return Fitted(Forecaster(kind, found.params), found, posterior_covariance(module, rows, found.params))
     plain = pareto_nbd.fit(rows)
     spread = posterior_covariance(pareto_nbd, rows, plain.params)
-    clock = None
-    if complaints >= ENOUGH_COMPLAINTS:
-        clock = fit_clock(rows, customers.schedules, complaints, assumed=assumed)
-    if clock is None or not clock.usable:
-        return Fitted(Forecaster(kind, plain.params, assumed), plain, spread, clock)
-    return Fitted(Forecaster(kind, clock.purchase.params, clock.gamma), clock.purchase, spread, clock)
+    if complaints < ENOUGH_COMPLAINTS:
+        return Fitted(Forecaster(kind, plain.params, assumed), plain, spread)
+    clock = fit_clock(rows, customers.schedules, complaints, assumed=assumed)
+    used = clock.in_use
+    return Fitted(Forecaster(kind, used.purchase.params, used.gamma), used.purchase, spread, clock)
 
 
 def posterior_covariance(module: ModuleType, rows: Rows, params: pareto_nbd.Params | bg_nbd.Params) -> Floats:
