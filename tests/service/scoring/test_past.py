@@ -75,6 +75,22 @@ async def test_a_cancelled_purchase_counted_until_it_was_cancelled(
     assert "known=now" in lost.json()["detail"]
 
 
+async def test_who_was_not_there_yet_is_told_so_and_not_advised_to_ask_as_was_asked(
+    scoring: Scoring, analyst: httpx.AsyncClient
+) -> None:
+    who, today = uuid4(), scoring.clock.at
+    await scoring.tell(placed(who, today - 90 * DAY))
+    before = (today - 100 * DAY).isoformat()
+    for path in ("", "/receipt"):
+        early = await analyst.get(f"/v1/scores/{who}{path}", params={"as_of": before, "known": "now"})
+        assert early.status_code == 404
+        assert "was not there yet" in early.json()["detail"]
+        assert "known=now" not in early.json()["detail"]
+        nobody = await analyst.get(f"/v1/scores/{uuid4()}{path}", params={"as_of": before, "known": "now"})
+        assert nobody.status_code == 404
+        assert "is known here" in nobody.json()["detail"]
+
+
 async def test_a_complaint_since_resolved_was_open(scoring: Scoring, analyst: httpx.AsyncClient) -> None:
     who, today = uuid4(), scoring.clock.at
     complaint = opened(who, today - 20 * DAY)

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -410,3 +411,27 @@ def test_complaints_count_as_signs_of_life_where_what_they_do_is_not_clear(
     assert found["in_use"]["gamma_open"] == 0
     assert found["in_use"]["coming_after_death"] < 0.2
     assert "complaints still count as signs of life" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prior", ["none", "published"])
+def test_amounts_and_counts_at_their_bounds_make_a_finite_spending_model(tmp_path: Path, prior: str) -> None:
+    few(tmp_path, "customer,x,t_x,T,mean_amount\na,1,1,2,1e-15\nb,10000000,1,2,1e15\nc,3,1,2,20\n")
+    assert fit(tmp_path, "gamma-gamma", prior) == 0
+    found = model(tmp_path, "gamma-gamma")
+    assert np.isfinite([found["log_likelihood"], *found["parameters"].values()]).all()
+
+
+def test_p_alive_is_exact_for_as_many_purchases_as_a_file_may_hold(tmp_path: Path) -> None:
+    """Who bought ten million times within ten weeks may well be gone after 20 seconds of silence."""
+    silence, x = 3.4e-5, 10_000_000
+    few(tmp_path, f"customer,x,t_x,T\na,{x},10,{10 + silence!r}\n")
+    p = pareto_nbd.Params(0.55, 10.6, 0.6, 11.7)
+    few(tmp_path, json.dumps({"model": "pareto-nbd", "parameters": asdict(p)}), "pareto-nbd.json")
+    assert predict(tmp_path, "pareto-nbd") == 0
+    T = float(repr(10 + silence))
+    instants = np.linspace(10, T, 100_001)
+    dying = ((p.alpha + T) / (p.alpha + instants)) ** (p.r + x) * p.s / (p.beta + instants)
+    dying *= ((p.beta + T) / (p.beta + instants)) ** p.s
+    odds = np.trapezoid(dying, instants)
+    assert 0.1 < odds < 10
+    assert column(tmp_path / "scores.csv", "p_alive")[0] == pytest.approx(1 / (1 + odds), rel=1e-7)

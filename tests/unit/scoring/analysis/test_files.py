@@ -24,10 +24,11 @@ def written(folder: Path, text: str | bytes, name: str = "file.csv") -> Path:
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("a,2.5,1,3,4", 'column x: "2.5": is not a whole number from 0 to 1,000,000,000'),
-        ("a,-1,1,3,4", 'column x: "-1": is not a whole number from 0 to 1,000,000,000'),
-        ("a,1_0,1,3,4", 'column x: "1_0": is not a whole number from 0 to 1,000,000,000'),
-        ("a,x,1,3,4", 'column x: "x": is not a whole number from 0 to 1,000,000,000'),
+        ("a,2.5,1,3,4", 'column x: "2.5": is not a whole number from 0 to 10,000,000'),
+        ("a,-1,1,3,4", 'column x: "-1": is not a whole number from 0 to 10,000,000'),
+        ("a,1_0,1,3,4", 'column x: "1_0": is not a whole number from 0 to 10,000,000'),
+        ("a,x,1,3,4", 'column x: "x": is not a whole number from 0 to 10,000,000'),
+        ("a,10000001,1,3,4", 'column x: "10000001": is not a whole number from 0 to 10,000,000'),
         ("a,1,4,3,4", 'column t_x: "4": is after T'),
         ("a,0,1,3,", 'column t_x: "1": is not 0, though x = 0: who bought once bought last at 0'),
         ("a,1,0,3,4", 'column t_x: "0": is 0, though x > 0: who bought again did so later'),
@@ -35,6 +36,8 @@ def written(folder: Path, text: str | bytes, name: str = "file.csv") -> Path:
         ("a,1,1,inf,4", 'column T: "inf": is not a number from 0 to 1,000,000'),
         ("a,1,,3,4", 'column t_x: "": is not a number from 0 to 1,000,000'),
         ("a,1,1,3,-0.01", 'column mean_amount: "-0.01": is not a number from 0 to 1,000,000,000,000,000'),
+        ("a,1,1,3,1e-16", 'column mean_amount: "1e-16": is neither 0 nor at least 1e-15'),
+        ("a,1,1,1e7,4", 'column T: "1e7": is not a number from 0 to 1,000,000'),
         ("a,1,1,3,", 'column mean_amount: "": is empty, though x > 0'),
         (" ,1,1,3,4", 'column customer: " ": may not be empty'),
     ],
@@ -48,6 +51,13 @@ def test_a_value_that_breaks_a_rule_is_named(tmp_path: Path, row: str, problem: 
     ("text", "problem"),
     [
         ("", "FILE, line 1: the file is empty"),
+        (
+            "\n\n",
+            "FILE, line 1: the file has nothing but empty lines; its first line has to name the columns",
+        ),
+        ("\r\n\ncustomer,x,T\n", "FILE, line 3, column t_x: is missing"),
+        ("\ncustomer,x,t_x,T\n\na,-1,1,2\n", 'FILE, line 4, column x: "-1": is not'),
+        ('\n"customer","x","t_x\n",T\na,1,1\n', "FILE, line 4: has 3 fields"),
         ("customer;x;t_x;T\na;1;1;1\n", 'FILE, line 1: "customer;x;t_x;T": columns are separated by commas'),
         ("customer,x,T\n", "FILE, line 1, column t_x: is missing"),
         ("customer,x,t_x,T,age\n", 'FILE, line 1: "age": is not a column of this file'),
@@ -67,6 +77,13 @@ def test_a_value_that_breaks_a_rule_is_named(tmp_path: Path, row: str, problem: 
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str | bytes, problem: str) -> None:
     assert told(written(tmp_path, text))[0].startswith(problem)
+
+
+def test_empty_lines_before_the_first_one_are_passed_over(tmp_path: Path) -> None:
+    text = "\n\ncustomer,x,t_x,T\na,1,1,2\n"
+    assert files.read_rfm(written(tmp_path, text)).labels == ["a"]
+    told = files.read_transactions(written(tmp_path, "\ufeff\ncustomer,date,amount\na,2021-01-05,3\n"))
+    assert told.amount.tolist() == [3]
 
 
 def test_twenty_problems_are_shown_in_the_order_of_the_file_and_the_others_counted(tmp_path: Path) -> None:
@@ -95,6 +112,12 @@ def test_transactions_are_read_in_utc_and_by_customer(tmp_path: Path) -> None:
         "1970-01-01T04:00:00", "1997-01-01T00:00:00", "2024-02-29T00:00:00",
     ]  # fmt: skip
     assert found.amount.tolist() == [0.0 + 1, 0, 2.5]
+
+
+def test_an_amount_too_small_to_compute_with_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "customer,date,amount\na,2024-01-01,0\na,2024-01-02,1e-6\na,2024-01-03,1e-300\n")
+    with pytest.raises(BadFile, match='line 4, column amount: "1e-300": is neither 0 nor at least 1e-06'):
+        files.read_transactions(path)
 
 
 @pytest.mark.parametrize("day", ["1997-02-29", "now", "", "01/02/1997", "1997", "NaT", "0"])

@@ -78,19 +78,26 @@ def test_the_example_of_the_design_reads_well() -> None:
     ("days", "english", "chinese"),
     [
         (0, "less than a day", "不到 1 天"),
-        (1, "1 day", "1 天"),
-        (1.04, "1 day", "1 天"),
-        (1.5, "1.5 days", "1.5 天"),
-        (2, "2 days", "2 天"),
-        (9.96, "10 days", "10 天"),
-        (21.4, "21 days", "21 天"),
-        (1234, "1,234 days", "1,234 天"),
+        (1, "1 day", " 1 天"),
+        (1.04, "1 day", " 1 天"),
+        (1.5, "1.5 days", " 1.5 天"),
+        (2, "2 days", " 2 天"),
+        (9.96, "10 days", " 10 天"),
+        (21.4, "21 days", " 21 天"),
+        (1234, "1,234 days", " 1,234 天"),
     ],
 )
 def test_plurals_follow_the_figure_that_is_shown(days: float, english: str, chinese: str) -> None:
     said = Said("churn.complaint_open", {"age": days})
     assert say(said, "en") == f"A complaint has been open for {english}."
-    assert say(said, "zh-Hans") == f"有一起投诉尚未解决，已持续 {chinese}。"
+    assert say(said, "zh-Hans") == f"有一起投诉尚未解决，已持续{chinese}。"
+
+
+@pytest.mark.parametrize("name", ["loyalty.time_of_buying", "churn.complaint_open_several"])
+def test_in_chinese_no_space_stands_between_words(name: str) -> None:
+    told = say(Said(name, {"silence": 0, "usual": 3.0, "open": 2, "age": 0}), "zh-Hans")
+    assert "不到 1 天" in told
+    assert not re.search(f"{HAN.pattern} {HAN.pattern}", told)
 
 
 def test_dates_are_written_as_the_language_writes_them() -> None:

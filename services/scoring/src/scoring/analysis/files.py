@@ -25,9 +25,12 @@ __all__ = [
     "read_transactions", "replacing", "write_csv", "write_json",
 ]  # fmt: skip
 
-MOST_PURCHASES = 1e9
+# Within these bounds, which are far beyond any business, every model computes what it should.
+MOST_PURCHASES = 1e7
 MOST_WEEKS = 1e6
 MOST_MONEY = 1e15
+LEAST_AMOUNT = 1e-6
+LEAST_MEAN = 1e-15  # less than any mean of such amounts and of zeros
 OUTCOMES = PHASES[1:]  # "mishandled", "recovered"
 COMPLAINT_COLUMNS = ("customer", "opened", "resolved", "outcome", "severity")
 UNKNOWN = "is a customer whose purchases are not given"
@@ -81,7 +84,7 @@ class Complaints:
 
 
 def read_transactions(path: Path) -> Transactions:
-    """Columns customer, date (ISO, with a time or without), amount (≥ 0)."""
+    """Columns customer, date (ISO, with a time or without), amount (0, or from 1e-6 to 1e15)."""
     problems = Problems(path)
     index: dict[str, int] = {}
     customer, instants, amounts = [np.empty(0, np.int64)], [_no_instants()], [np.empty(0)]
@@ -89,7 +92,7 @@ def read_transactions(path: Path) -> Transactions:
         codes = [index.setdefault(label, len(index)) for label in chunk.text("customer")]
         customer.append(np.array(codes, dtype=np.int64))
         instants.append(chunk.instants("date"))
-        amounts.append(chunk.numbers("amount", 0, MOST_MONEY))
+        amounts.append(_money(chunk, "amount", LEAST_AMOUNT))
     return Transactions(
         list(index), np.concatenate(customer), np.concatenate(instants), np.concatenate(amounts)
     )
@@ -131,11 +134,18 @@ def _numbers_of(chunk: Chunk) -> dict[str, Floats]:
     chunk.check("t_x", (x > 0) & (t_x == 0), "is 0, though x > 0: who bought again did so later")
     found = {"x": x, "t_x": t_x, "T": T}
     if "mean_amount" in chunk:
-        amount = chunk.numbers("mean_amount", 0, MOST_MONEY, empty=True)
+        amount = _money(chunk, "mean_amount", LEAST_MEAN, empty=True)
         unsaid = np.array([not value.strip() for value in chunk.columns["mean_amount"]])
         chunk.check("mean_amount", unsaid & (x > 0), "is empty, though x > 0")
         found["mean_amount"] = amount
     return found
+
+
+def _money(chunk: Chunk, column: str, least: float, *, empty: bool = False) -> Floats:
+    """Amounts that are 0, or as much as computing with them takes."""
+    amount = chunk.numbers(column, 0, MOST_MONEY, empty=empty)
+    chunk.check(column, (amount > 0) & (amount < least), f"is neither 0 nor at least {least:g}")
+    return amount
 
 
 def read_complaints(path: Path, labels: Sequence[str]) -> Complaints:

@@ -79,7 +79,7 @@ def _refuse_too_little(arguments: argparse.Namespace, rfm: Rfm) -> None:
         raise BadFile(f"{path}: has no customers, so there is nothing to fit a model to")
     if arguments.model == SPENDING:
         if rfm.mean_amount is None:
-            raise BadFile(f"{path}, line 1, column mean_amount: is missing, which {SPENDING} is fitted to")
+            raise BadFile(f"{path}, column mean_amount: is missing, which {SPENDING} is fitted to")
         if not ((rfm.x > 0) & (rfm.mean_amount > 0)).any():
             raise BadFile(f"{path}: no customer has x > 0 and mean_amount > 0, which {SPENDING} is fitted to")
     elif arguments.prior == "none" and not (rfm.x > 0).any():

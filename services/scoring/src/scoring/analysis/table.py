@@ -114,13 +114,15 @@ def instant(text: str) -> datetime | None:
 def chunks(problems: Problems, needed: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Chunk]:
     """The rows of the CSV file that `problems` is about, which names its columns in the first line.
 
-    Columns may stand in any order. What breaks a rule is added to the problems, and a row that has too few or
-    too many fields is left out. In the end BadFile if there were any; at once where the header is wrong.
+    Columns may stand in any order; empty lines are passed over, those before the first one too. What breaks a
+    rule is added to the problems, and a row that has too few or too many fields is left out. In the end
+    BadFile if there were any; at once where the header is wrong.
     """
     with problems.path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
-            columns = _header(problems, next(reader, None), needed, optional)
+            names = next((row for row in reader if row), None)
+            columns = _header(problems, names, reader.line_num, needed, optional)
             line = reader.line_num + 1
             while rows := list(islice(reader, _ROWS)):
                 lines: Sequence[int] = range(line, line + len(rows))
@@ -155,23 +157,26 @@ def _complete(
 
 
 def _header(
-    problems: Problems, names: list[str] | None, needed: Sequence[str], optional: Sequence[str]
+    problems: Problems, names: list[str] | None, end: int, needed: Sequence[str], optional: Sequence[str]
 ) -> list[str]:
+    """The names of the columns, as read from the lines up to and with `end`."""
     wanted = ", ".join([*needed, *(f"{name} (optional)" for name in optional)])
     if names is None:
-        problems.add(1, None, f"the file is empty; its first line has to name the columns {wanted}")
+        found = "has nothing but empty lines" if end else "is empty"
+        problems.add(1, None, f"the file {found}; its first line has to name the columns {wanted}")
+    line = end - _height(names or []) + 1
     names = [name.strip() for name in names or []]
     if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-        problems.add(1, None, f"columns are separated by commas: {wanted}", names[0])
+        problems.add(line, None, f"columns are separated by commas: {wanted}", names[0])
         problems.raise_any()
     for place, name in enumerate(names):
         if name not in needed and name not in optional:
-            problems.add(1, None, f"is not a column of this file, which has {wanted}", name)
+            problems.add(line, None, f"is not a column of this file, which has {wanted}", name)
         elif name in names[:place]:
-            problems.add(1, name, "is there twice")
+            problems.add(line, name, "is there twice")
     for name in needed:
         if names and name not in names:
-            problems.add(1, name, "is missing")
+            problems.add(line, name, "is missing")
     problems.raise_any()
     return names
 

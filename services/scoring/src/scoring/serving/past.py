@@ -16,7 +16,7 @@ from scoring.serving.domain import CitedComplaint, Known, scores
 from scoring.serving.handlers import receipt_view, score_view
 from scoring.serving.receipts import RESOLVED, Citations, Cited
 from scoring.serving.schemas import ReceiptView, ScoreView
-from scoring.serving.store import MOST_CITED, phases
+from scoring.serving.store import MOST_CITED, phases, unknown
 from scoring.serving.together import wants_intervals
 from scoring.settings import ScoringSettings
 from shared.db import Database
@@ -118,11 +118,24 @@ async def read_facts(
             served = replace(model, loyalty_weights=served.loyalty_weights)
     found = facts_of(versions, question)
     if not found:
-        raise NotFound(
-            f"Nothing was known of customer {customer_id} at {question.as_of.isoformat()}; ask for a later"
-            " instant, or with known=now for what is now known of it."
-        )
+        raise _nothing_of(customer_id, question, bool(versions))
     return found, as_deployed(served, settings.margin, settings.assumed_effect)
+
+
+def _nothing_of(customer_id: UUID, question: Asked, known: bool) -> NotFound:
+    """There is nothing to score; what to ask instead, if anything is known of the customer at all."""
+    at = question.as_of.isoformat()
+    if not known:
+        return unknown(customer_id)
+    if question.known == "now":
+        return NotFound(
+            f"Customer {customer_id} was not there yet at {at}: all that is now known of them is of later;"
+            " ask for a later instant."
+        )
+    return NotFound(
+        f"Nothing was known of customer {customer_id} at {at}; ask for a later instant, or with known=now for"
+        " what is now known of it."
+    )
 
 
 def facts_of(versions: Sequence[Version], question: Asked) -> list[Fact]:

@@ -4,6 +4,7 @@ The texts are data: `texts.<language>.toml`. What is said is the same in every l
 and their plurals, the dates are the language's own.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ _DIGITS = {
     4: ("CLF", "UYW"),
 }  # fmt: skip
 """Decimal digits of the currencies that do not have two (ISO 4217)."""
+
+
+_BETWEEN_WORDS = re.compile("(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
+"""Chinese sets a figure off by a space; where the figure is told in words, the space has to go."""
 
 
 class Said(NamedTuple):
@@ -63,10 +68,11 @@ class _Language:
         return cls(texts, units, day, months)
 
     def say(self, said: Said) -> str:
-        return "".join(
+        shown = "".join(
             part.words if part.name is None else part.words + self._show(said.figures[part.name], part.kind)
             for part in self.texts[said.text]
         )
+        return _BETWEEN_WORDS.sub("", shown)
 
     def _show(self, figure: Any, kind: str) -> str:
         match kind:
