@@ -248,7 +248,11 @@ async def test_many_customers_are_sampled(
 async def test_a_calibrated_model_serves_calibrated_churn_with_reasons_that_add_up(
     scoring: Scoring, analyst: httpx.AsyncClient, buyers: list[UUID]
 ) -> None:
+    def buys(score: dict[str, Any]) -> float:
+        return 1 - float(score["churn"]["probability"])
+
     plain = (await analyst.get(f"/v1/scores/{buyers[0]}")).json()
+    plain_week = (await analyst.get(f"/v1/scores/{buyers[0]}?horizon_days=7")).json()
     made = await handlers.make(scoring.db, scoring.settings, NOW)
     calibrator = Calibrator(-0.4, 0.8)
     model = replace(PUBLISHED.model, calibrator=calibrator)
@@ -258,12 +262,14 @@ async def test_a_calibrated_model_serves_calibrated_churn_with_reasons_that_add_
         await handlers.decide(tx, handlers.Made(calibrated, judgement, made.page), NOW)
     score = (await analyst.get(f"/v1/scores/{buyers[0]}")).json()
     assert score["churn"]["log_odds"] == pytest.approx(-0.4 + 0.8 * plain["churn"]["log_odds"])
-    assert sum(r["contribution"] for r in score["reasons"]) == pytest.approx(
-        score["churn"]["log_odds"], abs=1e-9
-    )
     assert score["p_alive"] == pytest.approx(plain["p_alive"])
+    week = (await analyst.get(f"/v1/scores/{buyers[0]}?horizon_days=7")).json()
+    assert buys(week) / buys(score) == pytest.approx(buys(plain_week) / buys(plain))
+    for asked in (score, week):
+        told = sum(r["contribution"] for r in asked["reasons"])
+        assert told == pytest.approx(asked["churn"]["log_odds"], abs=1e-9)
     read = (await analyst.get("/v1/models/1")).json()
-    assert read["calibrator"] == {"intercept": -0.4, "slope": 0.8}
+    assert read["calibrator"] == {"intercept": -0.4, "slope": 0.8, "horizon": 90 / 7}
 
 
 async def test_prior_driven_answers_show_by_their_intervals_how_little_is_known(

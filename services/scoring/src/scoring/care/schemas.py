@@ -59,10 +59,12 @@ class TrialView(View):
 
 
 class CalibratorView(View):
-    """log-odds of calibrated churn = intercept + slope · log-odds of churn."""
+    """log-odds of calibrated churn = intercept + slope · log-odds of churn, both within `horizon` weeks; for
+    other horizons, when those buy who do is the model's."""
 
     intercept: float
     slope: float
+    horizon: float = 90 / 7
 
 
 class CalibrationView(View):
