@@ -190,6 +190,7 @@ async def _bare(url: str) -> float:
     batches = [
         await _parameters(lots[n % len(lots)], n // len(lots), state) for n in range(EVENTS // 4 // BATCH)
     ]
+    await crossings.fit_none(connection)  # so that the worker fits none beside, as it does once a day
     started = time.perf_counter()
     for turn, (customers, keys, orders, states, due, seqs) in enumerate(batches):
         async with connection.transaction():
